@@ -1,0 +1,74 @@
+"""What the front process and the render workers say to each other: plain values, no pixels, no pyvips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from proxy.plan.operations import Operation
+from proxy.plan.output import Format, Output
+
+
+@dataclass(frozen=True, slots=True)
+class RenderLimits:
+    """What a worker refuses, checked on the header before pixels are read."""
+
+    max_pixels: int = 100_000_000
+    """Of the original, all frames together."""
+    max_frames: int = 300
+    max_bands: int = 5
+    max_result_side: int = 8192
+    max_result_pixels: int = 40_000_000
+    """Of the result, all frames together."""
+    svg: bool = False
+    max_svg_bytes: int = 524_288
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What the header of an original says."""
+
+    format: Format
+    width: int
+    """As stored: before the orientation is applied."""
+    height: int
+    frames: int
+    bands: int
+    has_alpha: bool
+    orientation: int
+    """EXIF 1 to 8."""
+    interlaced: bool
+    """Progressive JPEG or interlaced PNG: the decoder must hold the whole picture."""
+    estimated_bytes: int
+    """Memory that decoding is estimated to need."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """One render: a staged original, the operations in order, the output, the limits."""
+
+    path: str
+    """Of the staged original on the local disk."""
+    result_path: str
+    """Where the worker writes the result: a file, not the pipe, so that a killed worker leaves no half message."""
+    operations: tuple[Operation, ...]
+    output: Output
+    limits: RenderLimits
+
+
+@dataclass(frozen=True, slots=True)
+class RenderReport:
+    """What a worker says of a finished render; the bytes lie at the job's `result_path`."""
+
+    format: Format
+    """What the target was settled to."""
+    size: int
+    """Bytes written."""
+    width: int
+    height: int
+    frames: int
+    decode_seconds: float
+    encode_seconds: float
+    resident_bytes: int
+    """Of the worker process, after the render."""
+    notes: tuple[str, ...] = field(default=())
+    """For people: what was decided on the way (animation dropped, profile converted …)."""

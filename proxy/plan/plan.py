@@ -1,0 +1,49 @@
+"""A plan: what one request asks for, resolved, before anything is looked up."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+
+from proxy.plan.operations import Operation
+from proxy.plan.output import Output
+
+RENDER_REVISION = 1
+"""Raised by hand when the same plan must make a different picture than before: every fingerprint changes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """How long an answer may be kept, in seconds. None: as the settings say."""
+
+    max_age: int | None = None
+    stale_while_revalidate: int | None = None
+    stale_if_error: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The operations in order and the output that turn the original `key` into a result.
+
+    `presets` are the names that led here; they are for people and not part of the identity: equal plans share one
+    fingerprint and one stored result, whatever preset, dialect or spelling asked.
+    """
+
+    key: str
+    operations: tuple[Operation, ...]
+    output: Output
+    negotiated: bool = False
+    """Whether the target was chosen from the Accept header: the answer then says `Vary: Accept`."""
+    presets: tuple[str, ...] = ()
+    cache: CachePolicy = field(default=CachePolicy())
+
+    def canonical(self) -> str:
+        """The one text of what is done to the picture; does not hold the key."""
+        return "|".join([*(operation.canonical() for operation in self.operations), self.output.canonical()])
+
+    @property
+    def fingerprint(self) -> str:
+        """80 bits of SHA-256 over the canonical text, in lower-case base32: 16 characters, safe in any key."""
+        text = f"{RENDER_REVISION}|{self.canonical()}"
+        return base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode().lower()
