@@ -1,0 +1,352 @@
+"""The settings: environment variables with the prefix `IMGBANG_`, each also a flag of `serve`.
+
+This is the only module that reads the environment. Everything is read and checked once, before anything starts, and
+every problem is reported at once with its name, its value and what was expected. Each component then receives its own
+frozen section and nothing else. `docs/configuration.md` is generated from the descriptions below.
+
+AWS's own variables (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL_S3`, `AWS_REGION`, …) are read by the AWS client library
+itself, as in every AWS tool, and are not repeated here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "IMGBANG_"
+MIB = 1024 * 1024
+
+
+class SettingsProblems(Exception):
+    """The settings are wrong; `problems` lists every problem, one line each."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Addressing(StrEnum):
+    """Where an S3 URL names the bucket."""
+
+    AUTO = "auto"
+    PATH = "path"
+    VIRTUAL = "virtual"
+
+
+_UNITS = {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB, "t": 1024 * 1024 * MIB}
+
+
+def _read_bytes(value: object) -> object:
+    """Read `64MiB`, `64M`, `1g` or plain bytes."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", value, re.IGNORECASE)
+        if match is None:
+            raise ValueError("expected a number of bytes such as 67108864, 64MiB or 1GiB")
+        return int(float(match[1]) * _UNITS[match[2].lower()])
+    return value
+
+
+def _read_seconds(value: object) -> object:
+    """Read `15`, `1.5`, `500ms`, `15s`, `10m`, `1h` or `1d` as seconds."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)\s*", value)
+        if match is None:
+            raise ValueError("expected a time such as 15, 1.5, 500ms, 15s, 10m or 1h")
+        return float(match[1]) * {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+    return value
+
+
+Bytes = Annotated[int, BeforeValidator(_read_bytes)]
+Seconds = Annotated[float, BeforeValidator(_read_seconds)]
+
+
+def usable_cpus() -> int:
+    """The processors this process may use: the cgroup's quota where there is one, else its affinity."""
+    available = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            available = min(available, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        pass  # cgroup v1 or no cgroup at all: affinity is what is known
+    return max(1, available)
+
+
+def usable_memory() -> int:
+    """Bytes of memory this process may use: the cgroup's limit where there is one, else the machine's."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        return min(total, int(limit)) if limit != "max" else total
+    except (OSError, ValueError):
+        return total
+
+
+class Settings(BaseSettings):
+    """Every setting with its default and what it means."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True, env_ignore_empty=True
+    )
+
+    originals: str = Field(
+        "file://./images",
+        description="Where the originals are: `file://…`, `s3://bucket[/prefix]`, `https://host[/path]`.",
+    )
+    results: str = Field(
+        "file://./.imgbang/results",
+        description="Where results are kept: `file://`, `s3://bucket[/prefix]` or `none`. May be the originals' own bucket "
+        "with a prefix.",
+    )
+    presets: str = Field(
+        "presets.toml", description="The presets: a file, or `s3://bucket/key` shared by all replicas."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it.")
+    redis: str | None = Field(
+        None, description="Optional Redis, `redis://host[:port][/db]`; reserved for fleets of replicas."
+    )
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="Enables the admin API under `/-/api/`; sent as `Authorization: Bearer …`. Use 32 random characters.",
+    )
+    signing_keys: SecretStr | None = Field(
+        None, description="`access:secret,…`: keys for private URLs; several for rotation."
+    )
+    render_workers: int = Field(
+        default_factory=usable_cpus,
+        ge=1,
+        le=256,
+        description="Processes that render. Default: the usable CPUs (cgroup-aware).",
+    )
+
+    deadline: Seconds = Field(15.0, gt=0, le=300, description="Time for the whole answer, waiting included.")
+    fetch_timeout: Seconds = Field(10.0, gt=0, le=300, description="Time to bring one original to local disk.")
+    render_timeout: Seconds = Field(
+        10.0, gt=0, le=300, description="Time for one render; the worker is killed after it."
+    )
+    connect_timeout: Seconds = Field(2.0, gt=0, le=60, description="Time to connect to a bucket or origin.")
+    read_timeout: Seconds = Field(
+        5.0, gt=0, le=120, description="Longest silence while reading from a bucket or origin."
+    )
+    fetch_slots: int = Field(32, ge=1, le=1024, description="Originals fetched at the same time.")
+    fetch_queue: int = Field(256, ge=0, le=10_000, description="Requests that may wait to fetch; more get 503.")
+    render_queue: int = Field(64, ge=0, le=10_000, description="Requests that may wait to render; more get 503.")
+    queue_wait: Seconds = Field(5.0, gt=0, le=60, description="Longest wait for a slot; then 503 with Retry-After.")
+
+    max_source_bytes: Bytes = Field(64 * MIB, ge=1024, description="Largest original, in bytes.")
+    max_source_pixels: int = Field(
+        100_000_000, ge=1, le=2_000_000_000, description="Largest original, in pixels over all frames; from the header."
+    )
+    max_frames: int = Field(300, ge=1, le=10_000, description="Most frames of an animation.")
+    max_result_side: int = Field(8192, ge=1, le=30_000, description="Longest side of a result, in pixels.")
+    max_result_pixels: int = Field(40_000_000, ge=1, description="Largest result, in pixels over all frames.")
+    memory_budget: Bytes = Field(
+        default_factory=lambda: usable_memory() * 4 // 10,
+        ge=64 * MIB,
+        description="Estimated bytes of decoded pixels in all renders together. Default: 40 % of the memory limit.",
+    )
+    svg: bool = Field(
+        default=False, description="Render SVG originals (to PNG). Off: they are only served as they are, sandboxed."
+    )
+
+    cache_bytes: Bytes = Field(128 * MIB, ge=0, description="Results kept in memory; 0 switches this cache off.")
+    cache_entry_bytes: Bytes = Field(2 * MIB, ge=0, description="Largest result kept in memory.")
+    freshness: Seconds = Field(
+        60.0, ge=0, description="A result is served unchecked for so long after its original was seen."
+    )
+    negative_ttl: Seconds = Field(
+        10.0, ge=0, le=3600, description="A missing or broken original is remembered for so long."
+    )
+    max_age: Seconds = Field(
+        3600.0, ge=0, description="`Cache-Control: max-age` of results; a preset's `cache` overrides it."
+    )
+    cdn_max_age: Seconds = Field(
+        86400.0,
+        ge=0,
+        description="`CDN-Cache-Control: max-age` of results: for caches that a purge reaches. 0: header not sent.",
+    )
+    stale_while_revalidate: Seconds = Field(60.0, ge=0, description="`stale-while-revalidate` of results.")
+    stale_if_error: Seconds = Field(86400.0, ge=0, description="`stale-if-error` of results.")
+
+    staging_dir: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "imgbang-staging",
+        description="Originals are brought here to be rendered; swept at start.",
+    )
+    staging_bytes: Bytes = Field(1024 * MIB, ge=MIB, description="Most bytes in the staging directory.")
+    save_bytes: Bytes = Field(
+        64 * MIB, ge=0, description="Most bytes of results waiting to be saved; more are not saved."
+    )
+    save_slots: int = Field(8, ge=1, le=256, description="Results saved at the same time.")
+    worker_max_tasks: int = Field(2000, ge=1, description="A render worker is replaced after so many renders.")
+    worker_max_memory: Bytes = Field(
+        512 * MIB, ge=64 * MIB, description="A render worker that holds more resident memory than this is replaced."
+    )
+
+    s3_addressing: Addressing = Field(
+        Addressing.AUTO,
+        description="`path`, `virtual`, or `auto`: path style where an endpoint is configured, virtual on AWS itself.",
+    )
+    s3_denied_is_missing: bool = Field(
+        default=False,
+        description="Treat S3's 403 as 'no such key': what S3 answers for a missing key without the list permission.",
+    )
+    http_hosts: str = Field(
+        "", description="For an HTTP origin: further host names that redirects may lead to, separated by commas."
+    )
+    http_private: bool = Field(
+        default=False, description="For an HTTP origin: allow private, loopback and link-local addresses."
+    )
+
+    shutdown_grace: Seconds = Field(
+        20.0, ge=0, le=300, description="At SIGTERM: time for requests and pending saves to finish."
+    )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="`json`: one object per line; `console`: for people."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags first, then the environment; no dotenv files, no secret directories."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return init_settings, env_settings
+
+    @field_validator("originals", "results")
+    @classmethod
+    def _check_store_url(cls, value: str) -> str:
+        return _checked_store_url(value)
+
+    @field_validator("results")
+    @classmethod
+    def _check_results(cls, value: str) -> str:
+        if value.startswith(("http://", "https://")):
+            raise ValueError("an HTTP origin cannot be written to; expected file://, s3:// or none")
+        return value
+
+    @field_validator("originals")
+    @classmethod
+    def _check_originals(cls, value: str) -> str:
+        if value == "none":
+            raise ValueError("expected file://, s3:// or https://")
+        return value
+
+    @field_validator("signing_keys")
+    @classmethod
+    def _check_signing_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_signing_keys(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _check_relations(self) -> Settings:
+        if self.max_source_bytes > self.staging_bytes:
+            raise ValueError(
+                "IMGBANG_STAGING_BYTES must be at least IMGBANG_MAX_SOURCE_BYTES: an original is staged whole"
+            )
+        return self
+
+
+def _checked_store_url(value: str) -> str:
+    parts = urlsplit(value)
+    if value == "none":
+        return value
+    if parts.scheme == "file" and (parts.netloc in ("", ".", "..", "localhost")) and (parts.netloc or parts.path):
+        return value
+    if parts.scheme == "s3" and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}", parts.netloc):
+        return value
+    if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
+        return value
+    raise ValueError("expected file://directory, s3://bucket[/prefix] or https://host[/path]")
+
+
+def parse_signing_keys(text: str) -> dict[str, str]:
+    """Read `access:secret,…`; a key may hold anything but `:` and `,`."""
+    keys: dict[str, str] = {}
+    for pair in filter(None, (piece.strip() for piece in text.split(","))):
+        access, colon, secret = pair.partition(":")
+        if not access or not colon or not secret:
+            raise ValueError("expected access:secret pairs separated by commas")
+        keys[access] = secret
+    return keys
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What the stores need to know: time-outs, pool size and the rules of each kind."""
+
+    connect_timeout: float = 2.0
+    read_timeout: float = 5.0
+    pool: int = 48
+    """Connections to one bucket or origin: more than all slots that use them together."""
+    max_bytes: int = 64 * MIB
+    s3_addressing: Addressing = Addressing.AUTO
+    s3_denied_is_missing: bool = False
+    http_hosts: tuple[str, ...] = ()
+    http_private: bool = False
+
+
+def store_settings(settings: Settings) -> StoreSettings:
+    """The section for the stores."""
+    return StoreSettings(
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        pool=settings.fetch_slots + settings.save_slots + 8,
+        max_bytes=settings.max_source_bytes,
+        s3_addressing=settings.s3_addressing,
+        s3_denied_is_missing=settings.s3_denied_is_missing,
+        http_hosts=tuple(host.strip().lower() for host in settings.http_hosts.split(",") if host.strip()),
+        http_private=settings.http_private,
+    )
+
+
+def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """Read the environment and `flags` (which win); raises SettingsProblems with every problem at once."""
+    _drop_service_links()
+    try:
+        return Settings(**{name: value for name, value in (flags or {}).items() if value is not None})
+    except ValidationError as error:
+        raise SettingsProblems(tuple(_problem(detail) for detail in error.errors())) from None
+
+
+def unknown_variables() -> tuple[str, ...]:
+    """Names in the environment that begin with the prefix and are no setting: typos, most likely."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return tuple(sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known))
+
+
+def _drop_service_links() -> None:
+    # Kubernetes gives every pod IMGBANG_PORT=tcp://10.0.0.1:80 when a Service is called "imgbang".
+    if os.environ.get("IMGBANG_PORT", "").startswith("tcp://"):
+        del os.environ["IMGBANG_PORT"]
+
+
+_SECRET = {"admin_token", "signing_keys", "redis"}
+
+
+def _problem(detail: Any) -> str:
+    """One line: the name, the value and what was expected; a secret's value is not shown."""
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if not detail["loc"]:
+        return message
+    name = str(detail["loc"][0])
+    value = "(not shown)" if name in _SECRET else repr(detail.get("input"))[:80]
+    return f"{PREFIX}{name.upper()}={value}: {message[0].lower()}{message[1:]}"
