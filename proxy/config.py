@@ -105,21 +105,19 @@ class Settings(BaseSettings):
     )
     results: str = Field(
         "file://./.imgbang/results",
-        description="Where results are kept: `file://`, `s3://bucket[/prefix]` or `none`. May be the originals' own bucket "
-        "with a prefix.",
+        description="Where results are kept: `file://…`, `s3://bucket[/prefix]` or `none`. "
+        "May be the originals' own bucket with a prefix.",
     )
     presets: str = Field(
-        "presets.toml", description="The presets: a file, or `s3://bucket/key` shared by all replicas."
+        "presets.toml", description="The presets: a file, or `s3://bucket/key`, shared by all replicas."
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it.")
-    redis: str | None = Field(
-        None, description="Optional Redis, `redis://host[:port][/db]`; reserved for fleets of replicas."
-    )
+    redis: str | None = Field(None, description="Optional Redis, `redis://host[:port][/db]`, for fleets of replicas.")
     admin_token: SecretStr | None = Field(
         None,
         min_length=1,
-        description="Enables the admin API under `/-/api/`; sent as `Authorization: Bearer …`. Use 32 random characters.",
+        description="Enables the admin API under `/-/api/`; sent as `Authorization: Bearer …`. Use 32 random bytes.",
     )
     signing_keys: SecretStr | None = Field(
         None, description="`access:secret,…`: keys for private URLs; several for rotation."
@@ -142,6 +140,7 @@ class Settings(BaseSettings):
     )
     fetch_slots: int = Field(32, ge=1, le=1024, description="Originals fetched at the same time.")
     fetch_queue: int = Field(256, ge=0, le=10_000, description="Requests that may wait to fetch; more get 503.")
+    stream_slots: int = Field(64, ge=1, le=4096, description="Originals passed through to clients at the same time.")
     render_queue: int = Field(64, ge=0, le=10_000, description="Requests that may wait to render; more get 503.")
     queue_wait: Seconds = Field(5.0, gt=0, le=60, description="Longest wait for a slot; then 503 with Retry-After.")
 

@@ -41,9 +41,9 @@ class ProxyError(Exception):
         super().__init__(message)
         self.message = message
 
-    def __reduce__(self) -> tuple[type[ProxyError], tuple[str]]:
-        # Errors travel from render workers to the front through pickle.
-        return type(self), (self.message,)
+    def __reduce__(self) -> tuple[type[ProxyError], tuple[str], dict[str, object]]:
+        # Errors travel from render workers to the front through pickle, with what else they carry.
+        return type(self), (self.message,), self.__dict__
 
 
 class InvalidRequest(ProxyError):

@@ -1,0 +1,110 @@
+"""Who may work now, who waits, and who is refused at once.
+
+A gate has so many slots, so many places to wait, and a longest wait. Refusing is cheap and says honestly when to come
+back. Weights are for work whose cost differs by orders of magnitude: decoding is admitted by estimated bytes.
+All changes of state happen in synchronous code; awaiting happens around them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from proxy.delivery.deadline import Deadline
+from proxy.errors import DeadlinePassed, Overloaded
+
+LONGEST_RETRY = 30
+"""Seconds: nobody is told to come back later than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatistics:
+    """What a gate looks like now, in units of its weights (slots, or bytes)."""
+
+    inside: int
+    waiting: int
+    limit: int
+    refused: int
+
+
+class Gate:
+    """A limit with a bounded queue, first come first served."""
+
+    def __init__(self, name: str, *, slots: int, queue: int, longest_wait: float) -> None:
+        self._name = name
+        self._slots = slots
+        self._queue = queue
+        self._longest_wait = longest_wait
+        # Mutable state: how much is inside, who waits with which weight, how long work takes on average.
+        self._inside = 0
+        self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._refused = 0
+        self._mean_seconds = 0.05
+
+    @property
+    def statistics(self) -> GateStatistics:
+        """A snapshot for metrics."""
+        return GateStatistics(self._inside, len(self._waiters), self._slots, self._refused)
+
+    @asynccontextmanager
+    async def slot(self, deadline: Deadline, *, weight: int = 1) -> AsyncIterator[None]:
+        """Hold a place in the gate for the block; Overloaded when the queue is full or the wait too long.
+
+        A weight above the whole limit is taken as the whole limit: such work runs alone.
+        """
+        weight = min(weight, self._slots)
+        await self._enter(deadline, weight)
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            # An average over roughly the last ten: enough to tell clients honestly when to come back.
+            self._mean_seconds += (time.monotonic() - started - self._mean_seconds) / 10
+            self._inside -= weight
+            self._admit_waiters()
+
+    async def _enter(self, deadline: Deadline, weight: int) -> None:
+        if not self._waiters and self._inside + weight <= self._slots:
+            self._inside += weight
+            return
+        if len(self._waiters) >= self._queue:
+            raise self._refusal("full")
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((place, weight))
+        patience = min(self._longest_wait, deadline.remaining)
+        try:
+            async with asyncio.timeout(patience):
+                await place
+        except BaseException as error:
+            self._leave_queue(place, weight)
+            if not isinstance(error, TimeoutError):
+                raise
+            if patience < self._longest_wait:
+                raise DeadlinePassed(f"not ready in time: waited too long to {self._name}") from error
+            raise self._refusal("too slow") from error
+
+    def _leave_queue(self, place: asyncio.Future[None], weight: int) -> None:
+        if place.done() and not place.cancelled():
+            # Admitted in the same moment in which the caller gave up: hand the place on.
+            self._inside -= weight
+        else:
+            self._waiters = deque(waiter for waiter in self._waiters if waiter[0] is not place)
+        self._admit_waiters()
+
+    def _admit_waiters(self) -> None:
+        while self._waiters and self._inside + self._waiters[0][1] <= self._slots:
+            place, weight = self._waiters.popleft()
+            if not place.done():
+                self._inside += weight
+                place.set_result(None)
+
+    def _refusal(self, why: str) -> Overloaded:
+        self._refused += 1
+        seconds = self._mean_seconds * (len(self._waiters) + 1) / max(1, min(self._slots, 64))
+        retry_after = min(LONGEST_RETRY, max(1, math.ceil(seconds)))
+        return Overloaded(f"too busy: the queue to {self._name} is {why}; try again in {retry_after} s", retry_after)

@@ -1,0 +1,37 @@
+"""One point in time by which an answer must be ready; it flows through every stage."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from proxy.errors import DeadlinePassed
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point on the monotonic clock."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """The deadline `seconds` from now."""
+        return cls(time.monotonic() + seconds)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; never negative."""
+        return max(0.0, self.at - time.monotonic())
+
+    @asynccontextmanager
+    async def bound(self, stage: str, *, at_most: float = float("inf")) -> AsyncIterator[None]:
+        """Give the block what is left, and never more than `at_most` seconds; DeadlinePassed names the stage."""
+        try:
+            async with asyncio.timeout(min(self.remaining, at_most)):
+                yield
+        except TimeoutError as error:
+            raise DeadlinePassed(f"not ready in time: the {stage} took too long") from error

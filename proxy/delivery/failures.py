@@ -1,0 +1,47 @@
+"""What failed a moment ago, so that a broken original is not tried again by everybody who asks for it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from proxy.errors import ProxyError
+from proxy.plan.plan import Plan
+
+MOST_FAILURES = 20_000
+"""Failed variants remembered; the oldest are forgotten."""
+
+
+class RecentFailures:
+    """Errors by variant, each for a short time."""
+
+    def __init__(self, *, lifetime: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lifetime = lifetime
+        self._clock = clock
+        self._failures: OrderedDict[tuple[str, str], tuple[float, ProxyError]] = OrderedDict()
+
+    def raise_for(self, plan: Plan) -> None:
+        """Raise what this plan failed with lately, if it did."""
+        place = (plan.key, plan.fingerprint)
+        failure = self._failures.get(place)
+        if failure is None:
+            return
+        until, error = failure
+        if self._clock() >= until:
+            del self._failures[place]
+            return
+        raise type(error)(error.message) from error.__cause__
+
+    def remember(self, plan: Plan, error: ProxyError) -> None:
+        """Take note of a failure that asking again would not change at once."""
+        place = (plan.key, plan.fingerprint)
+        self._failures[place] = (self._clock() + self._lifetime, error)
+        self._failures.move_to_end(place)
+        while len(self._failures) > MOST_FAILURES:
+            self._failures.popitem(last=False)
+
+    def forget_where(self, wanted: Callable[[str], bool]) -> None:
+        """Try the variants of the wanted keys again at the next request."""
+        for place in [place for place in self._failures if wanted(place[0])]:
+            del self._failures[place]

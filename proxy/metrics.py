@@ -1,0 +1,102 @@
+"""Every metric, declared once: base units, bounded labels, never a key or a URL.
+
+Counters and histograms are written by the code that does the work. What is a state rather than an event (slots, queues,
+bytes held) is read at scrape time from the `statistics` of its owner: `Gauges.watch` registers how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)
+
+Reading = Mapping[tuple[str, ...], float]
+"""Label values → value."""
+
+
+class Gauges(Collector):
+    """States that are read when somebody scrapes."""
+
+    def __init__(self) -> None:
+        self._watched: list[tuple[str, str, tuple[str, ...], Callable[[], Reading]]] = []
+
+    def watch(self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Reading]) -> None:
+        """Show what `read` returns as the gauge `name`."""
+        self._watched.append((name, text, labels, read))
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the registry at each scrape."""
+        for name, text, labels, read in self._watched:
+            family = GaugeMetricFamily(name, text, labels=labels)
+            for values, value in read().items():
+                family.add_metric(values, value)
+            yield family
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self.gauges = Gauges()
+        registry.register(self.gauges)
+        self.requests = Counter(
+            "imgbang_requests_total",
+            "Answers by status and by how they came about.",
+            ["status", "outcome"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "imgbang_request_seconds",
+            "Time to answer, by how it came about.",
+            ["outcome"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.found = Counter(
+            "imgbang_results_found_total", "Look-ups of results by where they were found.", ["where"], registry=registry
+        )
+        self.fetches = Counter(
+            "imgbang_fetches_total", "Originals fetched, by outcome.", ["outcome"], registry=registry
+        )
+        self.fetch_bytes = Counter("imgbang_fetch_bytes_total", "Bytes of originals fetched.", registry=registry)
+        self.renders = Counter("imgbang_renders_total", "Renders by outcome.", ["outcome"], registry=registry)
+        self.render_seconds = Histogram(
+            "imgbang_render_seconds", "Time of one render in a worker.", buckets=_SECONDS, registry=registry
+        )
+        self.joined = Counter(
+            "imgbang_joined_total", "Requests that joined a render already under way.", registry=registry
+        )
+        self.saves = Counter(
+            "imgbang_saves_total", "Results written to the store, by outcome.", ["outcome"], registry=registry
+        )
+        self.revalidations = Counter(
+            "imgbang_revalidations_total", "Originals looked at again, by outcome.", ["outcome"], registry=registry
+        )
+        self.refused = Counter(
+            "imgbang_refused_total", "Requests refused because a gate was full or slow.", ["gate"], registry=registry
+        )
+        self.store_calls = Counter(
+            "imgbang_store_calls_total",
+            "Calls to a store by verb and outcome.",
+            ["store", "verb", "outcome"],
+            registry=registry,
+        )
+        self.presets_reloads = Counter(
+            "imgbang_presets_reloads_total", "Attempts to load presets, by outcome.", ["outcome"], registry=registry
+        )
+        self.purged = Counter("imgbang_purged_total", "Results deleted by purges.", registry=registry)
+
+    def exposition(self) -> bytes:
+        """The text format of Prometheus."""
+        return generate_latest(self._registry)
+
+    def value(self, name: str, labels: Mapping[str, str] | None = None) -> float:
+        """The current value of one sample; 0 when it never happened."""
+        return self._registry.get_sample_value(name, dict(labels or {})) or 0.0
