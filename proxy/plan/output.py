@@ -122,6 +122,9 @@ class Output:
     colour: ColourPolicy = ColourPolicy.SRGB
     animation: Animation = Animation.KEEP
     truncated: Truncated = Truncated.REFUSE
+    animated: Target | None = None
+    """The target for a picture with several frames that are kept, where it differs. A negotiated AVIF has one: we write
+    one frame into an AVIF, and an animation must not stand still because the browser is a modern one."""
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:

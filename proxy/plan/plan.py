@@ -20,6 +20,10 @@ class CachePolicy:
     max_age: int | None = None
     stale_while_revalidate: int | None = None
     stale_if_error: int | None = None
+    immutable: bool = False
+    """The answer never changes under this URL; `max_age` is a year then."""
+    no_store: bool = False
+    """The answer must not be kept at all; `max_age` is 0 then."""
 
 
 @dataclass(frozen=True, slots=True)

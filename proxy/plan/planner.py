@@ -1,0 +1,100 @@
+"""From a request to a plan, with the presets that are current.
+
+`PresetBook` is the one mutable thing of this package: it holds the snapshot in use. Replacing it is one assignment, so
+a request sees the old presets or the new ones and never a mixture; a file that cannot be read changes nothing but the
+problem that is reported.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from proxy.plan.dialects import parse
+from proxy.plan.negotiation import choose_target
+from proxy.plan.output import Animation, Output, Target
+from proxy.plan.plan import CachePolicy, Plan
+from proxy.plan.presets import PresetSnapshot
+from proxy.plan.request import AskAdhoc, AskPreset, ImageRequest
+
+
+class PresetBook:
+    """The current snapshot, and how the last attempt to replace it went."""
+
+    def __init__(self, snapshot: PresetSnapshot | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.current = snapshot or PresetSnapshot()
+        self.generation = 1  # counts snapshots that differed from the one before
+        self.loaded_at = clock()  # when the current snapshot came into use
+        self.problem: str | None = None  # why the last attempt failed; None if it did not
+
+    def replace(self, snapshot: PresetSnapshot) -> bool:
+        """Make a snapshot the current one; say whether it differs from the last. A reported problem is over."""
+        self.problem = None
+        if snapshot == self.current:
+            return False
+        self.current = snapshot
+        self.generation += 1
+        self.loaded_at = self._clock()
+        return True
+
+    def report(self, problem: str) -> None:
+        """Note why presets.toml could not be read; the current snapshot goes on."""
+        self.problem = problem
+
+
+class Planner:
+    """Reads URLs and makes plans. `candidates` are the formats that `auto` may choose, the preferred one first."""
+
+    def __init__(self, book: PresetBook, *, candidates: Sequence[Target] = (Target.AVIF, Target.WEBP)) -> None:
+        self._book = book
+        self._candidates = tuple(candidates)
+
+    def read(self, target: str, *, signed: bool = False) -> tuple[ImageRequest, ...]:
+        """Return the readings of a raw request target under the current presets; see `dialects.parse`."""
+        return parse(target, self._book.current, signed=signed)
+
+    def plan(self, request: ImageRequest, accept: str | None = None) -> Plan:
+        """Resolve a request for a picture, choosing the format from the Accept header where it is `auto`."""
+        names: tuple[str, ...] = ()
+        cache = CachePolicy()
+        match request.asked:
+            case AskPreset(preset):
+                operations, output, negotiated = preset.operations, preset.output, preset.auto_format
+                names, cache = (preset.name,), preset.cache
+            case AskAdhoc(operations, output, _, negotiated):
+                pass
+            case _:
+                raise ValueError(f"{request.key!r} is asked for as it is; only pictures have a plan")
+        if negotiated:
+            output = self._negotiate(output, accept)
+        return Plan(request.key, operations, output, negotiated=negotiated, presets=names, cache=cache)
+
+    def _negotiate(self, output: Output, accept: str | None) -> Output:
+        target = choose_target(accept, self._candidates)
+        if target is not Target.AVIF or output.animation is Animation.FIRST:
+            return replace(output, target=target)
+        others = [candidate for candidate in self._candidates if candidate is not Target.AVIF]
+        return replace(output, target=target, animated=choose_target(accept, others))
+
+
+def describe(plan: Plan) -> dict[str, object]:
+    """What `/-/explain` shows of a plan, ready for JSON."""
+    return {
+        "key": plan.key,
+        "presets": list(plan.presets),
+        "canonical": plan.canonical(),
+        "fingerprint": plan.fingerprint,
+        "operations": [operation.canonical() for operation in plan.operations],
+        "output": plan.output.canonical(),
+        "target": plan.output.target.value,
+        "negotiated": plan.negotiated,
+        "cache": {
+            "max_age": plan.cache.max_age,
+            "stale_while_revalidate": plan.cache.stale_while_revalidate,
+            "stale_if_error": plan.cache.stale_if_error,
+            "immutable": plan.cache.immutable,
+            "no_store": plan.cache.no_store,
+        },
+    }
