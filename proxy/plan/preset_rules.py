@@ -1,0 +1,92 @@
+"""What the fields of a preset say together, and must not.
+
+Each rule looks at the fields that the file gives and the values that are legal; a rule that depends on a field which is
+wrong already stays silent, so that one mistake is reported once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from proxy.plan.preset_tables import PresetFit, PresetTable
+
+GEOMETRY = (
+    "width", "height", "fit", "gravity", "enlarge", "rotate", "flip", "grayscale", "blur", "sharpen",
+)  # fmt: skip
+"""The fields that compile to operations; `operations` and `command` take their place."""
+
+_NEGOTIABLE = frozenset({"auto", "source"})
+_TAKE: dict[str, frozenset[str]] = {
+    "quality": frozenset({"jpeg", "jpg", "png", "webp", "avif", "tiff"}),
+    "effort": frozenset({"png", "gif", "webp", "avif"}),
+    "lossless": frozenset({"png", "webp", "avif", "tiff"}),
+    "progressive": frozenset({"jpeg", "jpg", "png", "gif"}),
+}
+"""Which formats a field of the output has a meaning for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A field that does not go with others; `depends` are all fields the verdict rests on."""
+
+    field: str
+    message: str
+    depends: tuple[str, ...]
+
+
+def conflicts(table: PresetTable, given: AbstractSet[str]) -> Iterator[Conflict]:
+    """Find what does not go together in a preset whose file gives the fields `given`."""
+    yield from _alternatives(given)
+    if not given & {"operations", "command"}:
+        yield from _box(table, given)
+    yield from _output(table, given)
+    if table.cache == "no-store":
+        for field in ("stale_while_revalidate", "stale_if_error"):
+            if field in given:
+                yield Conflict(field, 'has no effect with cache = "no-store"', (field, "cache"))
+
+
+def _alternatives(given: AbstractSet[str]) -> Iterator[Conflict]:
+    """Fields, operations and command are three ways to say one thing."""
+    if {"operations", "command"} <= given:
+        yield Conflict("command", "cannot stand beside operations: write one or the other", ())
+    for whole in ("operations", "command"):
+        if whole in given:
+            for field in GEOMETRY:
+                if field in given:
+                    yield Conflict(field, f"cannot stand beside {whole}, which takes its place", ())
+
+
+def _box(table: PresetTable, given: AbstractSet[str]) -> Iterator[Conflict]:
+    sides = given & {"width", "height"}
+    if table.fit is not PresetFit.INSIDE and len(sides) < 2:
+        missing = " and ".join(sorted({"width", "height"} - sides, reverse=True))
+        yield Conflict("fit", f'"{table.fit.value}" needs both sides: {missing} is missing', ("fit",))
+    elif not sides:
+        for field in ("fit", "enlarge"):
+            if field in given:
+                yield Conflict(field, "has no effect without width or height", (field,))
+    if table.gravity is None:
+        return
+    if table.fit not in (PresetFit.COVER, PresetFit.PAD):
+        yield Conflict("gravity", 'has no effect without fit = "cover" or fit = "pad"', ("gravity", "fit"))
+    elif table.fit is PresetFit.PAD and table.gravity.looks_at_pixels:
+        message = f'"{table.gravity.value}" needs fit = "cover"; with "pad" it is one of the nine anchors'
+        yield Conflict("gravity", message, ("gravity", "fit"))
+
+
+def _output(table: PresetTable, given: AbstractSet[str]) -> Iterator[Conflict]:
+    if table.lossless and "quality" in given:
+        yield Conflict("quality", "has no effect with lossless = true", ("lossless", "quality"))
+    if table.format in _NEGOTIABLE:
+        return
+    for field, formats in _TAKE.items():
+        if field in given and getattr(table, field) is not False and table.format not in formats:
+            known = ", ".join(sorted(formats - {"jpg"}))
+            message = f'has no effect with format = "{table.format}"; it is for {known}'
+            yield Conflict(field, message, (field, "format"))
+    if "animation" in given and table.animation == "keep" and table.format not in ("gif", "webp"):
+        message = f'"keep" has no effect with format = "{table.format}", which holds one frame; it is for gif and webp'
+        yield Conflict("animation", message, ("animation", "format"))

@@ -1,0 +1,150 @@
+"""The values that presets.toml is written with: numbers in bounds, colours, durations, boxes, separators.
+
+Each is an annotated type: pydantic calls its reader, which refuses with a message that names what was expected, and
+editors see its JSON Schema. `preset_tables.py` puts them into tables.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
+
+from proxy.errors import InvalidCommand
+from proxy.plan.adhoc import MAX_BOX_SIDE, AdhocBox
+from proxy.plan.colour import Colour
+from proxy.plan.geometry import Gravity
+from proxy.plan.presets import DIALECTS, LEGAL_SEPARATORS
+
+MAX_DURATION = 31_536_000
+"""A year: HTTP caches take no more for serious."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+_DURATION = re.compile(r"(?:[0-9]{1,9}[smhdwy])+")
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds of a number, both inclusive, with one message for both sides."""
+
+    low: float
+    high: float
+
+    def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the bounds after the type."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Show the bounds to editors."""
+        return {**handler(schema), "minimum": self.low, "maximum": self.high}
+
+    def _check(self, value: float) -> float:
+        if not self.low <= value <= self.high:
+            raise ValueError(f"must be {self.low:g} to {self.high:g}, got {value:.15g}")
+        return value
+
+
+def shown_value(value: object) -> str:
+    """A value as TOML would write it, cut when long."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def _read_colour(value: object) -> Colour:
+    if not isinstance(value, str):
+        raise ValueError(f"must be a colour in quotes, got {shown_value(value)}")  # noqa: TRY004 -- pydantic collects ValueErrors only
+    try:
+        return Colour.parse(value)
+    except InvalidCommand as error:
+        raise ValueError(error.message) from error
+
+
+def _read_gravity(value: object) -> object:
+    if value == "face":
+        raise ValueError('gravity "face" needs the vision extra, which this build does not have')
+    return "centre" if value == "center" else value
+
+
+def read_duration(value: object) -> int:
+    """Read `7d`, `1h30m` or a whole number of seconds."""
+    seconds = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = value
+    elif isinstance(value, str) and _DURATION.fullmatch(value):
+        seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdwy])", value))
+    if seconds is None:
+        raise ValueError(f'must be a duration like "7d", "1h30m" or 3600 (seconds), got {shown_value(value)}')
+    if not 0 <= seconds <= MAX_DURATION:
+        raise ValueError(f'must be 0 seconds to 365 days ("365d"), got {shown_value(value)}')
+    return seconds
+
+
+def _read_cache(value: object) -> int | str:
+    if value in ("immutable", "no-store"):
+        return str(value)
+    try:
+        return read_duration(value)
+    except ValueError as error:
+        raise ValueError(f'{error}; "immutable" and "no-store" are possible too') from error
+
+
+def _read_box(value: object) -> AdhocBox:
+    try:
+        return AdhocBox.parse(value if isinstance(value, str) else shown_value(value))
+    except InvalidCommand as error:
+        raise ValueError(error.message) from error
+
+
+def _read_separator(value: object) -> str:
+    if isinstance(value, str) and len(value) == 1 and value in LEGAL_SEPARATORS:
+        return value
+    raise ValueError(f"a separator is one character out of {' '.join(LEGAL_SEPARATORS)}, got {shown_value(value)}")
+
+
+def _read_dialects(value: object) -> list[str]:
+    """`all` stands for every dialect; what is listed before it keeps its precedence."""
+    names = [value] if value == "all" else value
+    if not isinstance(names, list):
+        raise ValueError(f'must be a list of dialects or "all", got {shown_value(value)}')  # noqa: TRY004 -- as above
+    for name in names:
+        if name not in (*DIALECTS, "all"):
+            raise ValueError(f"knows {', '.join(DIALECTS)} and all, got {shown_value(name)}")
+    if "all" in names:
+        names = [name for name in names if name != "all"] + list(DIALECTS)
+    return list(dict.fromkeys(names))
+
+
+_DURATION_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0, "maximum": MAX_DURATION},
+        {"type": "string", "pattern": r"^([0-9]+[smhdwy])+$"},
+    ]
+}
+_CACHE_SCHEMA: dict[str, Any] = {"anyOf": [*_DURATION_SCHEMA["anyOf"], {"enum": ["immutable", "no-store"]}]}
+_GRAVITIES = [*(gravity.value for gravity in Gravity), "center"]
+
+Side = Annotated[int, Between(1, MAX_BOX_SIDE)]
+ColourText = Annotated[Colour, BeforeValidator(_read_colour), WithJsonSchema({"type": "string"})]
+GravityName = Annotated[
+    Gravity, Field(strict=False), BeforeValidator(_read_gravity), WithJsonSchema({"enum": _GRAVITIES})
+]
+Duration = Annotated[int, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Cache = Annotated[int | str, BeforeValidator(_read_cache), WithJsonSchema(_CACHE_SCHEMA)]
+Box = Annotated[AdhocBox, BeforeValidator(_read_box), WithJsonSchema({"type": "string", "pattern": "^[0-9]*x[0-9]*$"})]
+Separator = Annotated[str, BeforeValidator(_read_separator), WithJsonSchema({"enum": list(LEGAL_SEPARATORS)})]
+Dialects = Annotated[
+    list[str],
+    BeforeValidator(_read_dialects),
+    WithJsonSchema(
+        {"anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": [*DIALECTS, "all"]}, "uniqueItems": True}]}
+    ),
+]
