@@ -1,11 +1,17 @@
 """What every source and store promises. `tests/contracts/store.py` holds each implementation to it.
 
-Keys are Unicode text as the URL parser accepts them (`proxy/plan/keys.py`): no NUL, no `.` or `..` segments, no empty
-segments, at most 1,024 bytes of UTF-8. A store adds its own prefix and never leaves it.
+The rules:
 
-Every method may raise `OriginalNotFound` (there is no such object), `OriginUnavailable` (the store failed, refused
-us, or sent something broken) and `DeadlinePassed` (it did not answer within its own time-outs); nothing else escapes.
-Messages name the key at most, never a host, a bucket or a path; the cause is chained.
+1. Keys are Unicode text as the URL parser accepts them (`proxy/plan/keys.py`): no NUL, no `.` or `..` segments, no
+   empty segments, at most 1,024 bytes of UTF-8. The parser is the first wall; every store checks again
+   (`proxy/stores/keys.py`), because keys also come from listings, events and the command line. What is no key is
+   missing when it is read or deleted, and refused when it is written.
+2. A store adds its own prefix and never leaves it.
+3. Every method may raise `OriginalNotFound` (there is no such object), `OriginUnavailable` (the store failed, refused
+   us, or sent something broken) and `DeadlinePassed` (it did not answer within its own time-outs); `open` may also
+   raise `RangeRefused`. Nothing else escapes, except what the caller throws in: cancellation passes through.
+4. Messages name the key at most, never a host, a bucket or a path; the cause is chained.
+5. Stores wait for themselves only: the time a slow consumer takes between two chunks counts against nobody.
 """
 
 from __future__ import annotations
@@ -15,6 +21,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+CHUNK = 256 * 1024
+"""The largest chunk a body yields: bounds what one slow client can hold in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -22,11 +31,15 @@ class ObjectInfo:
 
     key: str
     size: int
-    """Bytes of the whole object, also where only a range of it is read."""
+    """Bytes of the whole object, also where only a range of it is read. 0 also where an HTTP origin does not tell."""
     version: str
-    """Changes whenever the object is overwritten: an ETag, or time and size. Opaque; printable ASCII, no quotes."""
+    """Changes whenever the object is overwritten: an ETag, or time and size. Opaque; printable ASCII, no quotes.
+
+    Empty only where an HTTP origin gives neither ETag nor Last-Modified nor length: such an object cannot be recognised
+    again, and whoever caches it must not trust an equal version.
+    """
     modified: float
-    """Seconds since the epoch."""
+    """Seconds since the epoch; 0 where an HTTP origin does not tell."""
     content_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     """User metadata: lower-case names, printable ASCII values."""
@@ -34,7 +47,10 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Bytes `first` to `last`, both included, after RFC 9110 section 14.1.2 has been applied to the size."""
+    """Bytes `first` to `last`, both included, after RFC 9110 section 14.1.2 has been applied to the size.
+
+    A `last` beyond the end means the end, as everywhere; a `first` beyond the end is refused.
+    """
 
     first: int
     last: int
@@ -46,7 +62,8 @@ class ObjectBody:
 
     info: ObjectInfo
     chunks: AsyncIterator[bytes]
-    """Chunks of at most 256 KiB. Ends exactly after the promised bytes, or raises OriginUnavailable."""
+    """Non-empty chunks of at most `CHUNK` bytes, once. Ends exactly after the promised bytes, or raises
+    OriginUnavailable (DeadlinePassed when they stop coming)."""
 
 
 class Source(Protocol):
@@ -59,7 +76,7 @@ class Source(Protocol):
     def open(self, key: str, *, span: ByteRange | None = None) -> AbstractAsyncContextManager[ObjectBody]:
         """Open `key` for reading, in one call to the store; leaving the context gives everything back.
 
-        A `span` beyond the end of the object raises RangeRefused.
+        A `span` that begins beyond the end of the object raises RangeRefused, which tells the size.
         """
         ...
 
@@ -68,7 +85,11 @@ class Store(Source, Protocol):
     """Results: can also be written, listed and deleted."""
 
     async def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
-        """Write the whole object atomically: a reader sees the old one or the new one, never a part."""
+        """Write the whole object atomically: a reader sees the old one or the new one, never a part.
+
+        The names of `metadata` are letters, digits and `-`; they come back in lower case. Values are any text; what is
+        not printable ASCII comes back percent-encoded as UTF-8.
+        """
         ...
 
     async def delete(self, key: str) -> None:

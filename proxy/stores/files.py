@@ -1,0 +1,237 @@
+"""The file work of a local store, all of it blocking: `local.py` calls it in threads.
+
+A body and its sidecar (content type and metadata, at `.meta/<same path>`) are two files, and no file system replaces
+two files at once. So the sidecar names the very body it belongs to, by size and by modification time in nanoseconds,
+which is set before anything is renamed; a reader believes a sidecar only if both agree with the body it has open. The
+sidecar is renamed into place first, then the body, under a lock that all writers of the directory share:
+
+- a crash in between leaves an old body beside a new sidecar: an object without metadata, never one with a wrong label;
+- a reader that comes in between sees them disagree, and looks again;
+- racing writers cannot interleave; where locks do not work they leave at worst the first case.
+
+Nothing is synced to disk: results can be rendered again. What a power cut garbles is for the reader of a result to
+notice, who checks its digest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from proxy.errors import OriginUnavailable, ProxyError
+from proxy.stores import directories, file_names
+from proxy.stores.base import CHUNK
+from proxy.stores.keys import is_key, missing, shown, unwritable
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EILSEQ}
+_LOOKS = 5
+"""How often a reader looks again when a body and its sidecar disagree; writers need microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What the store keeps beside a body, and which body it belongs to."""
+
+    size: int
+    mtime_ns: int
+    content_type: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def belongs_to(self, status: os.stat_result) -> bool:
+        """Whether the file with this status is the one that was written together with this sidecar."""
+        return (self.size, self.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+class OpenFile:
+    """An open body. `read` runs in a thread; `close` may be called at any moment and never waits for it."""
+
+    def __init__(self, fd: int, sidecar: Sidecar | None) -> None:
+        self.status = os.fstat(fd)
+        self.sidecar = sidecar
+        # Mutable state, under the lock: a descriptor closed under a running read could be another file's by then.
+        self._fd = fd
+        self._lock = threading.Lock()
+        self._reading = False
+        self._closed = False
+
+    def read(self, offset: int, end: int) -> bytes:
+        """Read a chunk of the bytes from `offset` to before `end`, at least one."""
+        with self._lock:
+            if self._closed:
+                raise OriginUnavailable("the object was closed while it was read")
+            self._reading = True
+        try:
+            data = os.pread(self._fd, min(CHUNK, end - offset), offset)
+            if not data or (offset + len(data) == end and self._has_changed()):
+                # Overwritten in place (`cp new.jpg old.jpg`): what was read is half of each.
+                raise OriginUnavailable("the object changed while it was read")
+        except OSError as error:
+            raise OriginUnavailable("the store failed while an object was read") from error
+        finally:
+            self._end_reading()
+        return data
+
+    def close(self) -> None:
+        """Give the descriptor back, now or as soon as the read under way ends."""
+        with self._lock:
+            if not self._closed and not self._reading:
+                os.close(self._fd)
+            self._closed = True
+
+    def _end_reading(self) -> None:
+        with self._lock:
+            self._reading = False
+            if self._closed:
+                os.close(self._fd)
+
+    def _has_changed(self) -> bool:
+        now = os.fstat(self._fd)
+        return (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns)
+
+
+def open_key(root: Path, key: str) -> OpenFile:
+    """Open the file of `key` for reading, with its sidecar if it has one."""
+    path = _path_of(key)
+    if path is None:
+        raise missing(key)
+    with _translated(key, absent=True), directories.opened_root(root) as top:
+        for _ in range(_LOOKS):
+            opened = OpenFile(directories.open_file(top, path), _read_sidecar(top, path))
+            if opened.sidecar is None or opened.sidecar.belongs_to(opened.status):
+                return opened
+            opened.close()
+            time.sleep(0.001)
+        return OpenFile(directories.open_file(top, path), None)
+
+
+def write_key(root: Path, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
+    """Replace the file of `key` and its sidecar."""
+    path = _path_of(key)
+    if path is None:
+        raise unwritable(key)
+    with _translated(key), directories.opened_root(root) as top, _temporaries(top) as temporary:
+        body_name, mtime_ns = temporary(body)
+        note_name, _ = temporary(_dump(Sidecar(len(body), mtime_ns, content_type, metadata)))
+        with directories.locked(top):
+            if not directories.has_room(top, path):
+                raise OriginUnavailable(f"{shown(key)} cannot be a file and a directory at once in a local store")
+            _place_sidecar(top, note_name, f"{file_names.METADATA}/{path}")
+            directories.place(top, body_name, path)
+
+
+def remove_key(root: Path, key: str) -> None:
+    """Delete the file of `key`, its sidecar, and the directories this leaves empty."""
+    path = _path_of(key)
+    if path is None:
+        return
+    with _translated(key), directories.opened_root(root) as top, directories.locked(top):
+        # The body first: a sidecar without a body is nothing, a body without its sidecar would be unlabelled.
+        directories.remove(top, path)
+        directories.remove(top, f"{file_names.METADATA}/{path}", own=True)
+
+
+def sweep(root: Path, older_than: float) -> int:
+    """Delete temporary files that a dead process left `older_than` seconds ago; returns how many those were."""
+    swept, horizon = 0, time.time() - older_than
+    with contextlib.suppress(OSError), os.scandir(root / file_names.TEMPORARY) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if not directories.is_lock(entry.name) and entry.stat(follow_symlinks=False).st_mtime < horizon:
+                    Path(entry.path).unlink()
+                    swept += 1
+    return swept
+
+
+def _path_of(key: str) -> str | None:
+    return file_names.to_path(key) if is_key(key) else None
+
+
+@contextlib.contextmanager
+def _translated(key: str, *, absent: bool = False) -> Iterator[None]:
+    """Turn the system's errors into ours; `absent` where some of them mean that there is no such object."""
+    try:
+        yield
+    except ProxyError:
+        raise
+    except OSError as error:
+        if absent and error.errno in _ABSENT:
+            raise missing(key) from error
+        raise OriginUnavailable(f"the store failed at {shown(key)}") from error
+
+
+def _read_sidecar(root: int, path: str) -> Sidecar | None:
+    """The sidecar of `path`; None where there is none, or nothing that this module wrote."""
+    try:
+        fd = directories.open_file(root, f"{file_names.METADATA}/{path}", own=True)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        try:
+            found = json.loads(file.read(65_536))
+            return Sidecar(
+                int(found["size"]), int(found["mtime_ns"]), str(found["content_type"]), dict(found["metadata"])
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+def _dump(sidecar: Sidecar) -> bytes:
+    return json.dumps(asdict(sidecar)).encode()
+
+
+def _place_sidecar(root: int, name: str, path: str) -> None:
+    try:
+        directories.place(root, name, path, own=True)
+    except OSError:
+        # Left by a crash, and in the way: there is room for the body, so what blocks its sidecar has no body.
+        directories.clear(root, path)
+        directories.place(root, name, path, own=True)
+
+
+class _Temporaries:
+    """Writes files into the temporary directory and remembers them."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self.made: list[str] = []
+
+    def __call__(self, data: bytes) -> tuple[str, int]:
+        """Write a file; its name and modification time."""
+        name = f"{file_names.TEMPORARY}/{os.getpid()}-{secrets.token_hex(8)}"
+        fd = os.open(name, _CREATE, 0o666, dir_fd=self._root)
+        self.made.append(name)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            # The kernel's own stamps are as coarse as its tick (4 ms): two writes of equal size would be one version.
+            stamp = time.time_ns()
+            os.utime(fd, ns=(stamp, stamp))
+            # Read back: some file systems keep fewer digits.
+            return name, os.fstat(fd).st_mtime_ns
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def _temporaries(root: int) -> Iterator[_Temporaries]:
+    """Temporary files that are gone when the block fails."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(file_names.TEMPORARY, dir_fd=root)
+    temporaries = _Temporaries(root)
+    try:
+        yield temporaries
+    except BaseException:
+        for name in temporaries.made:
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=root)
+        raise
