@@ -103,8 +103,17 @@ def _annotation(hint: Any) -> Any:
 _TABLES = {name.replace("-", "_"): _operation_table(operation) for name, operation in OPERATIONS.items()}
 
 
+def _step_schema(schema: dict[str, Any]) -> None:
+    """Tell editors that a step holds exactly one operation, and that its name may be hyphenated."""
+    names = schema.get("properties", {})
+    schema["properties"] = names | {name.replace("_", "-"): table for name, table in names.items()}
+    schema |= {"minProperties": 1, "maxProperties": 1}
+
+
 class StepTable(Table):
     """One element of an `operations` list: a table with one key, the operation's name."""
+
+    model_config = ConfigDict(json_schema_extra=_step_schema)
 
     @model_validator(mode="before")
     @classmethod
