@@ -18,6 +18,7 @@
     │   ├── ResultTooLarge
     │   └── RenderCrashed
     ├── RangeRefused              a byte range outside of the representation
+    ├── PreconditionFailed        If-Match or If-Unmodified-Since does not hold
     ├── OriginUnavailable         the bucket or origin failed or refused us
     ├── Overloaded                no room; come back later
     └── DeadlinePassed
@@ -150,6 +151,12 @@ class RangeRefused(ProxyError):
     def __init__(self, message: str, size: int = 0) -> None:
         super().__init__(message)
         self.size = size
+
+
+class PreconditionFailed(ProxyError):
+    """If-Match or If-Unmodified-Since does not hold for the current representation."""
+
+    code = "precondition_failed"
 
 
 class OriginUnavailable(ProxyError):

@@ -81,7 +81,7 @@ def etag_of(version: str, plan: Plan, renderer: str) -> str:
     """The strong entity tag of a representation (RFC 9110 section 8.8.3), quotes included; needs no pixels.
 
     It follows from what determines the bytes: the original's version, the plan with its target, and the renderer. The
-    target stands for the format, because a rule such as "plain" always settles on the same format for the same original.
+    target stands for the format, because a rule like "plain" always settles on the same format for the same original.
     """
     text = f"{version}|{plan.fingerprint}|{plan.output.target.value}|{renderer}"
     return f'"{base64.b32encode(hashlib.sha256(text.encode()).digest()[:15]).decode().lower()}"'

@@ -1,0 +1,184 @@
+"""`imgbang doctor`: can this installation do its work here? Tries everything for real."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import platform
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from proxy import __version__
+from proxy.cli.settings_flags import settings_or_exit
+from proxy.config import Settings, SettingsProblems, store_settings, usable_cpus, usable_memory
+from proxy.delivery.staging import Staging
+from proxy.errors import OriginalNotFound, ProxyError
+from proxy.imaging.job import RenderJob
+from proxy.imaging.workers import RenderWorkers
+from proxy.plan.operations import Resize
+from proxy.plan.output import Format, Output, Target
+from proxy.plan.preset_file import PresetProblems, read_presets
+from proxy.services import hidden_prefix, render_limits
+from proxy.stores.connect import connect, connect_source
+
+_PROBE_KEY = "imgbang-doctor/probe"
+_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGklEQVR42mMUqVjAQApgYiARjGoY1TB0NAAAyBkBTI61fEwAAAAASUVORK5CYII="
+)
+"""A PNG of 16x16 pixels, to begin with."""
+_SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16"><rect width="16" height="16" fill="teal"/></svg>'
+)
+_TIMEOUT = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was tried."""
+
+    subject: str
+    good: bool
+    text: str
+
+
+def doctor() -> None:
+    """Try settings, presets, stores, staging and render workers, and print what this installation reads and writes."""
+    settings = settings_or_exit()
+    console = Console()
+    console.print(f"imgbang {__version__}, Python {platform.python_version()}, {platform.machine()}")
+    console.print(f"usable: {usable_cpus()} CPUs, {usable_memory() // 2**20} MiB of memory")
+    findings, formats = asyncio.run(_examine(settings))
+    table = Table("what", "", "found")
+    for finding in findings:
+        table.add_row(finding.subject, "ok" if finding.good else "PROBLEM", finding.text)
+    console.print(table)
+    console.print(formats)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _examine(settings: Settings) -> tuple[list[Finding], Table]:
+    findings = [finding async for finding in _surroundings(settings)]
+    formats = Table("format", "read", "write", title="formats, tried with real bytes")
+    workers = RenderWorkers(
+        1,
+        limits=render_limits(settings),
+        max_tasks=settings.worker_max_tasks,
+        max_memory_bytes=settings.worker_max_memory,
+    )
+    try:
+        await workers.start()
+    except ProxyError as error:
+        findings.append(Finding("render workers", good=False, text=str(error)))
+        return findings, formats
+    try:
+        findings.append(Finding("render workers", good=True, text=workers.versions))
+        with tempfile.TemporaryDirectory(prefix="imgbang-doctor-") as directory:
+            for name, reads, writes in await _try_formats(workers, settings, Path(directory)):
+                formats.add_row(name, reads, writes)
+    finally:
+        await workers.close()
+    return findings, formats
+
+
+async def _surroundings(settings: Settings) -> AsyncIterator[Finding]:
+    """Everything but the workers."""
+    try:
+        hidden_prefix(settings.originals, settings.results)
+    except SettingsProblems as error:
+        yield Finding("settings", good=False, text=str(error))
+    token = settings.admin_token
+    if token is not None and len(token.get_secret_value()) < 32:
+        yield Finding("admin token", good=False, text="shorter than 32 characters: it can be guessed")
+    yield _presets(settings)
+    yield await _originals(settings)
+    if settings.results != "none":
+        yield await _results(settings)
+    staging = Staging(settings.staging_dir, limit=settings.staging_bytes)
+    try:
+        staging.start()
+        staging.new_path().write_bytes(_PIXEL)
+        yield Finding("staging", good=True, text=str(settings.staging_dir))
+    except OSError as error:
+        yield Finding("staging", good=False, text=f"{settings.staging_dir}: {error.strerror or error}")
+    finally:
+        staging.close()
+
+
+def _presets(settings: Settings) -> Finding:
+    if settings.presets.startswith("s3://"):
+        return Finding("presets", good=True, text=f"{settings.presets} (read at start)")
+    try:
+        text = Path(settings.presets).read_text(encoding="utf-8")
+        snapshot = read_presets(text, name=settings.presets)
+    except (OSError, UnicodeDecodeError) as error:
+        return Finding("presets", good=False, text=f"{settings.presets}: {getattr(error, 'strerror', 'not UTF-8')}")
+    except PresetProblems as problems:
+        return Finding("presets", good=False, text=str(problems))
+    return Finding("presets", good=True, text=f"{settings.presets}: {len(snapshot.presets)} presets")
+
+
+async def _originals(settings: Settings) -> Finding:
+    try:
+        async with connect_source(settings.originals, store_settings(settings)) as source:
+            await source.stat(_PROBE_KEY)
+    except OriginalNotFound:
+        pass  # it answers, and says rightly that there is no such key
+    except ProxyError as error:
+        return Finding("originals", good=False, text=_with_cause(settings.originals, error))
+    return Finding("originals", good=True, text=settings.originals)
+
+
+async def _results(settings: Settings) -> Finding:
+    """Write, read, list and delete a small object."""
+    try:
+        async with connect(settings.results, store_settings(settings)) as store:
+            await store.put(_PROBE_KEY, _PIXEL, content_type="image/png", metadata={"probe": "1"})
+            async with store.open(_PROBE_KEY) as opened:
+                body = b"".join([chunk async for chunk in opened.chunks])
+            listed = [key async for key in store.list(_PROBE_KEY)]
+            await store.delete(_PROBE_KEY)
+    except ProxyError as error:
+        return Finding("results", good=False, text=_with_cause(settings.results, error))
+    if body != _PIXEL or opened.info.metadata.get("probe") != "1" or listed != [_PROBE_KEY]:
+        return Finding("results", good=False, text=f"{settings.results}: what was written is not what is read")
+    return Finding("results", good=True, text=f"{settings.results}: written, read, listed, deleted")
+
+
+def _with_cause(url: str, error: ProxyError) -> str:
+    # The operator may see what a client must not.
+    return f"{url}: {error}" + (f" ({error.__cause__!r})" if error.__cause__ else "")
+
+
+async def _try_formats(workers: RenderWorkers, settings: Settings, directory: Path) -> list[tuple[str, str, str]]:
+    """Write a picture in every format, then read what was written."""
+    original = directory / "original"
+    original.write_bytes(_PIXEL)
+    rows = []
+    for known in Format:
+        path = directory / known.value
+        writes = "no"
+        if known is Format.SVG:
+            path.write_bytes(_SVG)
+        else:
+            writes = await _try_render(workers, settings, original, path, Target(known.value))
+        reads = "no"
+        if path.exists():
+            reads = await _try_render(workers, settings, path, directory / "read", Target.PNG)
+        rows.append((known.value, reads, writes))
+    return rows
+
+
+async def _try_render(workers: RenderWorkers, settings: Settings, source: Path, result: Path, target: Target) -> str:
+    job = RenderJob(str(source), str(result), (Resize(8, 8),), Output(target=target), render_limits(settings))
+    try:
+        await workers.run(job, timeout=_TIMEOUT)
+    except ProxyError as error:
+        return f"no: {error}"
+    return "yes"

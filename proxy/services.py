@@ -1,0 +1,248 @@
+"""The composition root: builds every object in start order, and undoes it in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proxy import logs
+from proxy.config import Settings, SettingsProblems, store_settings
+from proxy.delivery.admission import Gate
+from proxy.delivery.failures import RecentFailures
+from proxy.delivery.freshness import Freshness
+from proxy.delivery.memory import MemoryCache
+from proxy.delivery.originals import Originals
+from proxy.delivery.passthrough import Passthrough
+from proxy.delivery.purge import Purger
+from proxy.delivery.render import Renderer
+from proxy.delivery.result import Result
+from proxy.delivery.results import Results
+from proxy.delivery.staging import Staging
+from proxy.imaging.job import RenderLimits
+from proxy.imaging.workers import RenderWorkers
+from proxy.metrics import Metrics
+from proxy.plan.planner import Planner, PresetBook
+from proxy.reload import BUCKET_INTERVAL, FILE_INTERVAL, BucketLook, FileLook, PresetWatcher
+from proxy.stores.base import Source, Store
+from proxy.stores.breaker import GuardedSource, GuardedStore
+from proxy.stores.connect import connect, connect_source, file_path
+from proxy.stores.hidden import HidingSource
+from proxy.stores.metered import MeteredSource, MeteredStore
+
+_log = logs.get("services")
+
+SWEEP_INTERVAL = 2.0
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything that runs. `draining` is set when the process is asked to stop."""
+
+    settings: Settings
+    metrics: Metrics
+    book: PresetBook
+    planner: Planner
+    renderer: Renderer
+    passthrough: Passthrough
+    purger: Purger
+    workers: RenderWorkers
+    results: Results
+    memory: MemoryCache[Result]
+    staging: Staging
+    breakers: dict[str, GuardedSource]
+    draining: bool = False
+    gates: dict[str, Gate] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def services(settings: Settings) -> AsyncIterator[Services]:
+    """Start everything, in order; stop everything in reverse when the block ends."""
+    async with AsyncExitStack() as stack:
+        metrics = Metrics()
+        book = PresetBook()
+        await _watch_presets(stack, settings, book, metrics)
+        breakers: dict[str, GuardedSource] = {}
+        source, store = await _connect(stack, settings, metrics, breakers)
+        staging = _start_staging(stack, settings)
+        limits = render_limits(settings)
+        workers = RenderWorkers(
+            settings.render_workers,
+            limits=limits,
+            max_tasks=settings.worker_max_tasks,
+            max_memory_bytes=settings.worker_max_memory,
+        )
+        await workers.start()
+        stack.push_async_callback(workers.close)
+        gates = _gates(settings)
+        memory: MemoryCache[Result] = MemoryCache(limit=settings.cache_bytes, entry_limit=settings.cache_entry_bytes)
+        results = Results(
+            store,
+            memory,
+            save_slots=settings.save_slots,
+            save_bytes=settings.save_bytes,
+            read_timeout=settings.read_timeout,
+            metrics=metrics,
+        )
+        stack.push_async_callback(_drain, results, settings.shutdown_grace)
+        freshness = Freshness(
+            source,
+            window=settings.freshness,
+            negative_ttl=settings.negative_ttl,
+            metrics=metrics,
+            on_gone=results.purge_key,
+        )
+        stack.push_async_callback(freshness.close)
+        originals = Originals(
+            source,
+            staging,
+            gates["fetch"],
+            freshness,
+            max_bytes=settings.max_source_bytes,
+            fetch_timeout=settings.fetch_timeout,
+            queue_wait=settings.queue_wait,
+            metrics=metrics,
+        )
+        stack.push_async_callback(originals.close)
+        failures = RecentFailures(lifetime=settings.negative_ttl)
+        renderer = Renderer(
+            results=results,
+            originals=originals,
+            freshness=freshness,
+            workers=workers,
+            render_gate=gates["render"],
+            memory_gate=gates["memory"],
+            staging=staging,
+            limits=limits,
+            deadline=settings.deadline,
+            render_timeout=settings.render_timeout,
+            freshness_window=settings.freshness,
+            failures=failures,
+            metrics=metrics,
+        )
+        stack.push_async_callback(renderer.close)
+        _run_for_ever(stack, _sweep(originals), "sweep")
+        yield Services(
+            settings=settings,
+            metrics=metrics,
+            book=book,
+            planner=Planner(book),
+            renderer=renderer,
+            passthrough=Passthrough(source, gates["stream"], freshness),
+            purger=Purger(results, originals, freshness, failures),
+            workers=workers,
+            results=results,
+            memory=memory,
+            staging=staging,
+            breakers=breakers,
+            gates=gates,
+        )
+
+
+def render_limits(settings: Settings) -> RenderLimits:
+    """What render workers refuse."""
+    return RenderLimits(
+        max_pixels=settings.max_source_pixels,
+        max_frames=settings.max_frames,
+        max_result_side=settings.max_result_side,
+        max_result_pixels=settings.max_result_pixels,
+        svg=settings.svg,
+    )
+
+
+def place_of(url: str) -> str:
+    """One text for one place: a resolved directory, or a bucket with its prefix; no slash at the end."""
+    if url.startswith("file:"):
+        return str(directory_of(url))
+    return url.rstrip("/")
+
+
+def directory_of(url: str) -> Path:
+    """The directory that a `file://` URL names, resolved."""
+    return file_path(url).resolve()
+
+
+def hidden_prefix(originals: str, results: str) -> str | None:
+    """The prefix of results as seen from the originals; None when they do not live among them.
+
+    Raises SettingsProblems when both are the very same place: results would be originals.
+    """
+    if results == "none":
+        return None
+    outer, inner = place_of(originals), place_of(results)
+    if outer == inner:
+        raise SettingsProblems(
+            (f"IMGBANG_RESULTS={results!r}: the same place as the originals; expected a prefix of its own in it",)
+        )
+    return inner[len(outer) + 1 :] if inner.startswith(f"{outer}/") else None
+
+
+async def _watch_presets(stack: AsyncExitStack, settings: Settings, book: PresetBook, metrics: Metrics) -> None:
+    name = settings.presets.rpartition("/")[2]
+    if settings.presets.startswith("s3://"):
+        bucket_url, _, key = settings.presets.rpartition("/")
+        source = await stack.enter_async_context(connect_source(bucket_url, store_settings(settings)))
+        watcher = PresetWatcher(BucketLook(source, key), book, metrics, name=name, interval=BUCKET_INTERVAL)
+    else:
+        watcher = PresetWatcher(FileLook(Path(settings.presets)), book, metrics, name=name, interval=FILE_INTERVAL)
+    await watcher.start()
+    stack.push_async_callback(watcher.close)
+
+
+async def _connect(
+    stack: AsyncExitStack, settings: Settings, metrics: Metrics, breakers: dict[str, GuardedSource]
+) -> tuple[Source, Store | None]:
+    """Originals and results, each counted and behind a breaker of its own."""
+    section = store_settings(settings)
+    hidden = hidden_prefix(settings.originals, settings.results)
+    raw_source = await stack.enter_async_context(connect_source(settings.originals, section))
+    breakers["originals"] = GuardedSource(MeteredSource(raw_source, "originals", metrics))
+    source = breakers["originals"] if hidden is None else HidingSource(breakers["originals"], hidden)
+    if settings.results == "none":
+        return source, None
+    raw_store = await stack.enter_async_context(connect(settings.results, section))
+    store = breakers["results"] = GuardedStore(MeteredStore(raw_store, "results", metrics))
+    return source, store
+
+
+def _start_staging(stack: AsyncExitStack, settings: Settings) -> Staging:
+    staging = Staging(settings.staging_dir, limit=settings.staging_bytes)
+    swept = staging.start()
+    if swept:
+        _log.info("staging_swept", dead_processes=swept)
+    stack.callback(staging.close)
+    return staging
+
+
+def _gates(settings: Settings) -> dict[str, Gate]:
+    wait = settings.queue_wait
+    return {
+        "fetch": Gate("fetch", slots=settings.fetch_slots, queue=settings.fetch_queue, longest_wait=wait),
+        "stream": Gate("stream", slots=settings.stream_slots, queue=settings.fetch_queue, longest_wait=wait),
+        "render": Gate("render", slots=settings.render_workers, queue=settings.render_queue, longest_wait=wait),
+        "memory": Gate("decode", slots=settings.memory_budget, queue=settings.render_workers, longest_wait=wait),
+    }
+
+
+async def _drain(results: Results, grace: float) -> None:
+    late = await results.drain(grace)
+    if late:
+        _log.warning("saves_cancelled", count=late)
+
+
+async def _sweep(originals: Originals) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_INTERVAL)
+        originals.sweep()
+
+
+def _run_for_ever(stack: AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:
+    task = asyncio.create_task(work, name=name)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)

@@ -1,0 +1,126 @@
+"""The headers of answers: how long they may be kept, what they are, how they came about.
+
+Every answer states its own caching, errors included: 404, 405, 410, 414 and 501 are cached heuristically otherwise
+(RFC 9110 section 15.1). A client's own Cache-Control never changes any of this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from email.utils import formatdate
+from urllib.parse import quote
+
+from proxy.delivery.render import Answer, Outcome, Stages
+from proxy.plan.plan import CachePolicy
+
+YEAR = 31_536_000
+Headers = dict[str, str]
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    # Images are meant to be embedded anywhere; but nothing that we serve may run as a page of this origin.
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Allow-Origin": "*",
+}
+SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+"""For SVG: no scripts, no requests, no origin."""
+
+NO_STORE = {"Cache-Control": "no-store"}
+PRIVATE = {"Cache-Control": "private, no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class CacheDefaults:
+    """What the settings say about caching, in whole seconds."""
+
+    max_age: int
+    cdn_max_age: int
+    stale_while_revalidate: int
+    stale_if_error: int
+    negative: int
+
+
+def cache_headers(policy: CachePolicy, defaults: CacheDefaults, *, versioned: bool) -> Headers:
+    """Cache-Control and CDN-Cache-Control of a picture.
+
+    A URL that carries a version token (`?v=…`) names bytes that never change: a year, immutable (RFC 8246). Otherwise
+    the preset's own policy counts, then the settings. CDN-Cache-Control (RFC 9213) is for caches that a purge reaches.
+    """
+    if policy.no_store:
+        return dict(NO_STORE)
+    if versioned or policy.immutable:
+        return {"Cache-Control": f"public, max-age={YEAR}, immutable"}
+    max_age = defaults.max_age if policy.max_age is None else policy.max_age
+    revalidate = policy.stale_while_revalidate
+    revalidate = defaults.stale_while_revalidate if revalidate is None else revalidate
+    if_error = defaults.stale_if_error if policy.stale_if_error is None else policy.stale_if_error
+    stale = f", stale-while-revalidate={revalidate}, stale-if-error={if_error}"
+    headers = {"Cache-Control": f"public, max-age={max_age}{stale}"}
+    if defaults.cdn_max_age:
+        headers["CDN-Cache-Control"] = f"public, max-age={max(max_age, defaults.cdn_max_age)}{stale}"
+    return headers
+
+
+def negative_headers(defaults: CacheDefaults) -> Headers:
+    """Cache-Control of errors that lie in the original: worth keeping for a moment."""
+    return {"Cache-Control": f"public, max-age={defaults.negative}"} if defaults.negative else dict(NO_STORE)
+
+
+def tag_headers(key: str, presets: tuple[str, ...]) -> Headers:
+    """Tags for CDN purges: one for the original, one for each preset (Cloudflare with commas, Fastly with blanks)."""
+    tags = ["s-" + hashlib.sha256(key.encode()).hexdigest()[:12], *(f"p-{_token(name)}" for name in presets)]
+    return {"Cache-Tag": ",".join(tags), "Surrogate-Key": " ".join(tags)}
+
+
+def _token(text: str) -> str:
+    """Printable ASCII without blanks and commas."""
+    return quote(text, safe="!$&'()*+-.:;=@_~")
+
+
+def validator_headers(etag: str, modified: float) -> Headers:
+    """ETag, and Last-Modified of the original."""
+    return {"ETag": etag, "Last-Modified": formatdate(max(0, int(modified)), usegmt=True)}
+
+
+_CACHE_STATUS = {
+    Outcome.HIT: "hit",
+    Outcome.STALE: "hit",
+    Outcome.MISS: "fwd=miss",
+    Outcome.JOINED: "fwd=miss; collapsed",
+}
+
+
+def cache_status(answer: Answer) -> str:
+    """Cache-Status (RFC 9211): how this answer came about."""
+    if answer.outcome is Outcome.NOT_MODIFIED:
+        return f"imgbang; hit; detail={answer.detail}-304"
+    stored = "; stored" if answer.outcome is Outcome.MISS else ""
+    detail = f"{answer.detail}-stale" if answer.outcome is Outcome.STALE else answer.detail
+    return f"imgbang; {_CACHE_STATUS[answer.outcome]}{stored}; detail={detail}"
+
+
+def server_timing(stages: Stages) -> str:
+    """Server-Timing: milliseconds by stage."""
+    return ", ".join(f"{stage};dur={seconds * 1000:.1f}" for stage, seconds in stages.seconds.items())
+
+
+_UNSAFE_IN_NAME = re.compile(r"[^A-Za-z0-9 !#$&+.^_`|~@()\[\]{},=-]")
+
+
+def disposition(kind: str, name: str) -> str:
+    """Content-Disposition (RFC 6266): an ASCII name for everybody, the real one for those who read RFC 8187."""
+    plain = _UNSAFE_IN_NAME.sub("_", name) or "image"
+    if plain == name:
+        return f'{kind}; filename="{plain}"'
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def file_name(key: str, extension: str | None = None) -> str:
+    """The last segment of a key, with another extension where a result has another format than its original."""
+    name = key.rpartition("/")[2]
+    if extension is None or name.lower().endswith(f".{extension}"):
+        return name
+    stem, dot, _ = name.rpartition(".")
+    return f"{stem if dot and stem else name}.{extension}"

@@ -1,0 +1,106 @@
+"""`GET /<anything>`: a picture, or an original.
+
+A URL has one reading or several (a key may itself look like a preset of another key). The first whose original exists
+is answered; when none does, the error explains the preferred one.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from proxy.delivery.deadline import Deadline
+from proxy.delivery.render import Answer, Outcome
+from proxy.errors import MethodRefused, OriginalNotFound
+from proxy.plan.plan import Plan
+from proxy.plan.request import AskOriginal, ImageRequest
+from proxy.web.conditional import Preconditions, wanted_range
+from proxy.web.headers import (
+    SANDBOX,
+    SECURITY,
+    Headers,
+    cache_headers,
+    cache_status,
+    disposition,
+    file_name,
+    server_timing,
+    tag_headers,
+    validator_headers,
+)
+from proxy.web.originals import answer_original
+from proxy.web.state import SITE
+
+
+async def get_image(request: web.Request) -> web.StreamResponse:
+    """Answer a picture URL."""
+    if request.method == "OPTIONS":
+        return _options()
+    if request.method not in ("GET", "HEAD"):
+        raise MethodRefused(f"pictures are read with GET or HEAD, not {request.method[:20]}")
+    site = request.app[SITE]
+    deadline = Deadline.after(site.deadline)
+    readings = site.planner.read(request.raw_path)
+    for reading in readings:
+        try:
+            return await _answer_reading(request, reading, deadline)
+        except OriginalNotFound:
+            continue
+    raise readings[0].not_found()
+
+
+async def _answer_reading(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:
+    if isinstance(reading.asked, AskOriginal):
+        return await answer_original(request, reading, deadline)
+    site = request.app[SITE]
+    plan = site.planner.plan(reading, request.headers.get("Accept"))
+    conditions = Preconditions.read(request.headers)
+    answer = await site.renderer.answer(plan, deadline, conditions)
+    request["outcome"] = answer.outcome.value
+    request["stages"] = answer.stages
+    if answer.outcome is not Outcome.NOT_MODIFIED:
+        conditions.check(answer.etag, answer.modified)
+    return _respond(request, reading, plan, answer)
+
+
+def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: Answer) -> web.Response:
+    """The response to an answer: whole, a range of it, or 304."""
+    defaults = request.app[SITE].cache
+    headers: Headers = {
+        **SECURITY,
+        **cache_headers(plan.cache, defaults, versioned=reading.version_token is not None),
+        **validator_headers(answer.etag, answer.modified),
+        **tag_headers(plan.key, plan.presets),
+        "Cache-Status": cache_status(answer),
+        "Server-Timing": server_timing(answer.stages),
+    }
+    if plan.negotiated:
+        headers["Vary"] = "Accept"
+    result = answer.result
+    if result is None:
+        return web.Response(status=304, headers=headers)
+    extension = result.media_type.rpartition("/")[2]
+    name = reading.attname or file_name(plan.key, _EXTENSIONS.get(extension, extension))
+    headers["Content-Disposition"] = disposition("inline" if reading.attname is None else "attachment", name)
+    headers["Content-Security-Policy"] = SANDBOX
+    headers["Content-Type"] = result.media_type
+    headers["Accept-Ranges"] = "bytes"
+    span = wanted_range(request.headers, size=len(result.body), etag=answer.etag, modified=answer.modified)
+    if span is None or request.method == "HEAD":
+        return web.Response(body=result.body, headers=headers)
+    headers["Content-Range"] = f"bytes {span.first}-{span.last}/{len(result.body)}"
+    return web.Response(status=206, body=result.body[span.first : span.last + 1], headers=headers)
+
+
+_EXTENSIONS = {"jpeg": "jpg", "vnd.microsoft.icon": "ico"}
+
+
+def _options() -> web.Response:
+    """Answer a CORS preflight without looking anything up."""
+    headers = {
+        **SECURITY,
+        "Allow": "GET, HEAD, OPTIONS",
+        "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+        "Access-Control-Allow-Headers": "Range, If-None-Match, If-Modified-Since",
+        "Access-Control-Max-Age": "86400",
+        "Cache-Control": "public, max-age=86400",
+    }
+    return web.Response(status=204, headers=headers)

@@ -1,0 +1,75 @@
+"""`POST /-/api/purge`: delete what was made of originals. Needs the admin token."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from proxy.errors import Forbidden, InvalidRequest, Unauthorized
+from proxy.plan.keys import decode_key, encode_key
+from proxy.web.headers import PRIVATE
+from proxy.web.state import SITE
+
+MOST_BYTES = 1024 * 1024
+MOST_ENTRIES = 1000
+_LISTS = ("keys", "prefixes", "presets")
+
+
+async def post_purge(request: web.Request) -> web.Response:
+    """Purge `{"keys": […], "prefixes": […], "presets": […]}`; answers how many stored results each list deleted."""
+    site = request.app[SITE]
+    require_admin(request, site.admin_token)
+    wanted = _read(await _body(request))
+    presets = site.book.current.presets
+    for name in wanted["presets"]:
+        if name not in presets:
+            raise InvalidRequest(f"there is no preset {name[:64]!r}")
+    for key in wanted["keys"]:
+        decode_key(encode_key(key))  # the same rules as in a URL; the message names the key
+    purged = dict.fromkeys(_LISTS, 0)
+    for key in wanted["keys"]:
+        purged["keys"] += await site.purger.key(key)
+    for prefix in wanted["prefixes"]:
+        purged["prefixes"] += await site.purger.prefix(prefix)
+    for name in wanted["presets"]:
+        purged["presets"] += await site.purger.preset(presets[name])
+    answer = {"purged": sum(purged.values()), **purged}
+    return web.Response(body=json.dumps(answer).encode(), headers={**PRIVATE, "Content-Type": "application/json"})
+
+
+def require_admin(request: web.Request, token: str | None) -> None:
+    """Refuse whoever does not show the admin token; compared in constant time."""
+    if token is None:
+        raise Forbidden("the admin API is off: set IMGBANG_ADMIN_TOKEN to switch it on")
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+        raise Unauthorized("the admin API needs 'Authorization: Bearer <admin token>'")
+
+
+async def _body(request: web.Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(65536):
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise InvalidRequest(f"a purge has at most {MOST_BYTES} bytes")
+    return bytes(body)
+
+
+def _read(body: bytes) -> Mapping[str, list[str]]:
+    shape = 'a purge is JSON: {"keys": ["a.jpg"], "prefixes": ["2026/"], "presets": ["thumb"]}'
+    try:
+        said = json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(shape) from error
+    if not isinstance(said, dict) or not said or set(said) - set(_LISTS):
+        raise InvalidRequest(shape)
+    wanted = {name: said.get(name, []) for name in _LISTS}
+    for name, entries in wanted.items():
+        if not isinstance(entries, list) or not all(isinstance(entry, str) and entry for entry in entries):
+            raise InvalidRequest(f"{name} must be a list of texts that are not empty; {shape}")
+    if sum(map(len, wanted.values())) > MOST_ENTRIES:
+        raise InvalidRequest(f"a purge has at most {MOST_ENTRIES} entries")
+    return wanted

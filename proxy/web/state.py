@@ -1,0 +1,45 @@
+"""What handlers find in the application: the parts they talk to, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from proxy.delivery.passthrough import Passthrough
+from proxy.delivery.purge import Purger
+from proxy.delivery.render import Renderer
+from proxy.metrics import Metrics
+from proxy.plan.planner import Planner, PresetBook
+from proxy.web.headers import CacheDefaults
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether this process should get requests, and what an operator wants to know beside."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts of one running proxy, as the web layer sees them."""
+
+    book: PresetBook
+    planner: Planner
+    renderer: Renderer
+    passthrough: Passthrough
+    purger: Purger
+    metrics: Metrics
+    cache: CacheDefaults
+    deadline: float
+    """Seconds for one answer."""
+    admin_token: str | None
+    readiness: Callable[[], Readiness]
+    list_samples: Callable[[], list[str]] | None
+    """The keys that the start page shows; None: it shows none."""
+
+
+SITE = web.AppKey("site", Site)
