@@ -20,6 +20,7 @@
     ├── RangeRefused              a byte range outside of the representation
     ├── PreconditionFailed        If-Match or If-Unmodified-Since does not hold
     ├── OriginUnavailable         the bucket or origin failed or refused us
+    │   └── OriginRefused         …it is well, and refuses us
     ├── Overloaded                no room; come back later
     └── DeadlinePassed
         └── ClientGone            nobody is waiting for the answer any more
@@ -163,6 +164,10 @@ class OriginUnavailable(ProxyError):
     """The bucket or origin failed, refused us or does not answer."""
 
     code = "origin_unavailable"
+
+
+class OriginRefused(OriginUnavailable):
+    """The bucket or origin is well and refuses us: permissions, archived objects. Says nothing about its health."""
 
 
 class Overloaded(ProxyError):
