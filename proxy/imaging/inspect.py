@@ -1,0 +1,105 @@
+"""Read the header of an original and hold it against the limits, before any pixel is decoded.
+
+A 230-byte progressive JPEG can cost nine seconds and two gigabytes; the header tells, and reading it costs a
+millisecond.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyvips
+
+from proxy.errors import NotAnImage, OriginalTooLarge
+from proxy.imaging.foreign import open_foreign
+from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.library import translated
+from proxy.imaging.loading import open_original
+from proxy.imaging.sniff import damaged, sniff_file
+from proxy.plan.output import Format
+
+_BASE_BYTES = 16 << 20
+"""What a render needs besides the picture: line buffers, the codec's tables, the encoder."""
+
+
+def inspect(path: str, limits: RenderLimits) -> SourceInfo:
+    """Say what the original at `path` is; NotAnImage, OriginalTooLarge or CannotRender if it is not to be rendered."""
+    found = sniff_file(path)
+    if found is Format.SVG:
+        _check_svg(path, limits)
+    if found in (Format.BMP, Format.ICO):
+        info = _inspect_foreign(path, found, limits)
+    else:
+        info = _inspect_header(path, found, limits)
+    _check(info, limits)
+    return info
+
+
+def _check_svg(path: str, limits: RenderLimits) -> None:
+    if not limits.svg:
+        raise NotAnImage("the original is an SVG, and rendering SVG is switched off here")
+    if (size := Path(path).stat().st_size) > limits.max_svg_bytes:
+        raise OriginalTooLarge(f"an SVG may have {limits.max_svg_bytes} bytes here, this one has {size}")
+
+
+def _inspect_foreign(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
+    with translated(f"the original's {found.value.upper()} header is damaged"):
+        image = open_foreign(path, found, limits)
+        alpha = image.has_transparency_data
+        width, height = image.size
+    bands = (1 if image.mode in ("1", "L", "LA") else 3) + alpha
+    # Pillow holds its own copy beside the one it hands to libvips.
+    estimate = _BASE_BYTES + 8 * width * height
+    return SourceInfo(found, width, height, 1, bands, alpha, 1, interlaced=False, estimated_bytes=estimate)
+
+
+def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
+    with translated(f"the original's {found.value.upper()} header is damaged", kind=damaged(path, found)):
+        image = open_original(path, found, limits)
+        animated = found in (Format.GIF, Format.WEBP)
+        frames = _number(image, "n-pages", 1) if animated else 1
+        interlaced = found in (Format.JPEG, Format.PNG) and _number(image, "interlaced", 0) == 1
+        orientation = _number(image, "orientation", 1)
+        return SourceInfo(
+            format=found,
+            width=image.width,
+            height=image.height,
+            frames=frames,
+            bands=image.bands,
+            has_alpha=bool(image.hasalpha()),
+            orientation=orientation if 1 <= orientation <= 8 else 1,
+            interlaced=interlaced,
+            estimated_bytes=_BASE_BYTES + round(_decoder_bytes(image, found, interlaced) * frames),
+        )
+
+
+def _number(image: pyvips.Image, name: str, default: int) -> int:
+    return int(image.get(name)) if image.get_typeof(name) else default
+
+
+def _decoder_bytes(image: pyvips.Image, found: Format, interlaced: bool) -> float:  # noqa: FBT001 -- a header fact
+    """Bytes per frame that the decoder holds at once; strips of a baseline JPEG or a plain PNG count as nothing."""
+    pixels: int = image.width * image.height
+    bands: int = image.bands
+    sample = 2 if image.format in ("ushort", "short") else 1
+    match found:
+        case Format.JPEG:
+            return pixels * 2.0 * bands if interlaced else 0  # every DCT coefficient, two bytes each
+        case Format.PNG:
+            return pixels * bands * sample if interlaced else 0
+        case Format.AVIF:
+            return pixels * 5.5 * sample  # the planes and the interleaved copy
+        case _:
+            return pixels * 4.0 * sample  # WebP, GIF: a canvas per frame; TIFF: one strip may be the whole picture
+
+
+def _check(info: SourceInfo, limits: RenderLimits) -> None:
+    if info.frames > limits.max_frames:
+        raise OriginalTooLarge(f"an original may have {limits.max_frames} frames, this one has {info.frames}")
+    # An SVG has no pixels of its own: it is drawn at the size asked for, which the result's limits bound.
+    pixels = info.width * info.height * info.frames
+    if pixels > limits.max_pixels and info.format is not Format.SVG:
+        shape = f"{info.width}x{info.height}" + (f" in {info.frames} frames" if info.frames > 1 else "")
+        raise OriginalTooLarge(f"an original may have {limits.max_pixels} pixels, this one is {shape}")
+    if info.bands > limits.max_bands:
+        raise OriginalTooLarge(f"an original may have {limits.max_bands} channels, this one has {info.bands}")

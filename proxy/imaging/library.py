@@ -1,0 +1,75 @@
+"""Start libvips so that it may be fed hostile files, and say which version it is.
+
+Rules:
+
+1. `start` runs in every process that touches pixels, before the first picture.
+2. Loaders and savers are allowed, never forbidden: the whole tree is blocked, then what we serve is opened again. The
+   `uhdr` loader stays blocked, so a JPEG with a gain map goes through the plain JPEG loader (libvips 8.18.7 reads freed
+   memory in the other one).
+3. A loader is called by its name with the path we staged; libvips never guesses from bytes or from a file name.
+4. Nothing of libvips' own error text reaches a client: it is process-wide, and may speak of an earlier picture.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# Random-access loads above this many bytes would go through a temporary file; out of reach, so none is ever left
+# behind. libvips reads it once, so it is set before the library is.
+os.environ["VIPS_DISC_THRESHOLD"] = "1000000m"
+
+import PIL
+import pyvips
+
+from proxy.errors import CannotRender, OriginalTooLarge, ProxyError
+
+LOADERS = ("Jpeg", "Png", "Nsgif", "Webp", "Heif", "Tiff")
+SAVERS = ("Jpeg", "Png", "Cgif", "Webp", "Heif", "Tiff")
+
+
+def start(*, svg: bool = False) -> None:
+    """Set libvips up for one-shot work on untrusted files; `svg` opens the SVG loader as well."""
+    if "VIPS_UNLIMITED" in os.environ:
+        raise RuntimeError("VIPS_UNLIMITED is set: it removes the codecs' own guards, so no render worker starts")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the customer's picture
+    pyvips.cache_set_max(0)
+    pyvips.cache_set_max_mem(0)
+    pyvips.cache_set_max_files(0)
+    pyvips.concurrency_set(1)  # one slot is one core; more workers, not more threads
+    pyvips.block_untrusted_set(True)  # noqa: FBT003 -- the library's signature
+    allow("VipsForeignLoad", (*LOADERS, "Svg") if svg else LOADERS)
+    allow("VipsForeignSave", SAVERS)
+
+
+def allow(tree: str, names: tuple[str, ...]) -> None:
+    """Block a whole tree of operations, then open the named branches of it."""
+    pyvips.operation_block_set(tree, True)  # noqa: FBT003 -- the library's signature
+    for name in names:
+        pyvips.operation_block_set(f"{tree}{name}", False)  # noqa: FBT003
+
+
+def versions() -> str:
+    """The libraries that decide what pixels come out; part of every result's identity."""
+    libvips = ".".join(str(pyvips.version(part)) for part in range(3))
+    return f"libvips-{libvips} pillow-{PIL.__version__}"
+
+
+@contextmanager
+def translated(message: str, *, kind: type[ProxyError] = CannotRender) -> Iterator[None]:
+    """Answer a library's failure with our words; its own go into the note that only the log shows."""
+    pyvips.vips_lib.vips_error_clear()  # what an earlier picture left behind
+    try:
+        yield
+    except ProxyError:
+        raise
+    except MemoryError as error:
+        raise OriginalTooLarge("the picture needs more memory than a render worker has") from error
+    # Pillow's plugins let struct.error, SyntaxError, IndexError and more escape on damaged files, and pyvips lets
+    # UnicodeDecodeError escape on text that is not UTF-8: on hostile input the only safe list is all of them.
+    except Exception as error:
+        failure = kind(message)
+        failure.add_note(f"{type(error).__name__}: {error}"[:2000])
+        raise failure from error

@@ -1,0 +1,100 @@
+"""Open an original: the loader of its format, reading top to bottom, shrinking while decoding where that loses nothing.
+
+How far a decoder may shrink is libvips' own rule for thumbnails: block-shrinking adds false sharpness, so at least a
+factor of two is left for the good resize that follows.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import pyvips
+
+from proxy.errors import NotAnImage, OriginalTooLarge
+from proxy.imaging.foreign import load_foreign
+from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.picture import Picture
+from proxy.plan.geometry import Size
+from proxy.plan.output import Format, Output, Truncated
+
+_LOADERS = {
+    Format.JPEG: pyvips.Image.jpegload,
+    Format.PNG: pyvips.Image.pngload,
+    Format.GIF: pyvips.Image.gifload,
+    Format.WEBP: pyvips.Image.webpload,
+    Format.AVIF: pyvips.Image.heifload,
+    Format.TIFF: pyvips.Image.tiffload,
+}
+
+
+def open_original(path: str, found: Format, limits: RenderLimits, **options: object) -> pyvips.Image:
+    """Open with the loader of its format; only the header is read. Not for BMP and ICO."""
+    if found is Format.SVG:
+        # From memory: from a file name, librsvg would resolve references to other files.
+        return pyvips.Image.svgload_buffer(read_svg(path, limits), **options)
+    load = _LOADERS[found]
+    if found is Format.AVIF:
+        primary = load(path)
+        options["page"] = primary.get("heif-primary") if primary.get_typeof("heif-primary") else 0
+    return load(path, access="sequential", **options)
+
+
+def read_svg(path: str, limits: RenderLimits) -> bytes:
+    """The text of an SVG, unpacked if need be, up to the limit."""
+    data = Path(path).read_bytes()
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        text = zlib.decompressobj(wbits=31).decompress(data, limits.max_svg_bytes + 1)
+    except zlib.error as error:
+        raise NotAnImage("the original is not an image of a known kind") from error
+    if len(text) > limits.max_svg_bytes:
+        raise OriginalTooLarge(f"an SVG may have {limits.max_svg_bytes} bytes here, unpacked")
+    if b"<svg" not in text[:4096].lower():
+        raise NotAnImage("the original is not an image of a known kind")
+    return text
+
+
+def load(
+    path: str, info: SourceInfo, output: Output, limits: RenderLimits, *, target: Size | None, frames: int
+) -> Picture:
+    """Open an original's first `frames` frames, shrunk on load if the first thing wanted of it is the size `target`.
+
+    `target` is in the original's stored orientation. The picture that comes back is at least that large unless the
+    original is smaller; scaling it to `target` is the caller's.
+    """
+    if info.format in (Format.BMP, Format.ICO):
+        return Picture((load_foreign(path, info.format, limits),))
+    options: dict[str, object] = {"fail_on": "none" if output.truncated is Truncated.RENDER else "truncated"}
+    if target is not None:
+        options |= shrinking(info, target)
+    if frames == 1:
+        return Picture((open_original(path, info.format, limits, **options),), orientation=info.orientation)
+    strip = open_original(path, info.format, limits, n=frames, **options)
+    return split(strip, info)
+
+
+def shrinking(info: SourceInfo, target: Size) -> dict[str, object]:
+    """The loader's options that make it decode no more than the size `target` needs."""
+    factor = min(info.width / target.width, info.height / target.height)
+    match info.format:
+        case Format.JPEG:
+            return {"shrink": next((step for step in (8, 4, 2) if factor >= 2 * step), 1)}
+        case Format.WEBP if info.frames == 1 and factor >= 4:
+            return {"scale": 2 / factor}
+        case Format.SVG:
+            # The other ratio of the two: a picture 10,000,000 by 10 that is to fill a square must not be drawn larger.
+            return {"scale": min(target.width / info.width, target.height / info.height)}
+        case _:
+            return {}
+
+
+def split(strip: pyvips.Image, info: SourceInfo) -> Picture:
+    """The frames of an animation that libvips loaded as one tall image."""
+    height = strip.get("page-height")
+    count = strip.height // height
+    frames = tuple(strip.crop(0, index * height, strip.width, height) for index in range(count))
+    delays = tuple(strip.get("delay")) if strip.get_typeof("delay") else (100,) * count
+    loop = strip.get("loop") if strip.get_typeof("loop") else 0
+    return Picture(frames, delays=delays[:count], loop=loop, orientation=info.orientation)

@@ -1,0 +1,44 @@
+"""What of an original's metadata reaches a result: nothing, or who made it and whose it is.
+
+Everything else stays behind, the orientation (consumed) and the place (private) before all. Metadata is dropped by
+taking a short list along, not by deleting a long one.
+"""
+
+from __future__ import annotations
+
+import pyvips
+
+from proxy.imaging.colours import PROFILE
+
+COPYRIGHT = ("exif-ifd0-Artist", "exif-ifd0-Copyright")
+_MAX_TEXT_BYTES = 1024
+
+
+def copyright_of(image: pyvips.Image) -> dict[str, str]:
+    """The artist and copyright fields of an image, as libvips words them."""
+    found: dict[str, str] = {}
+    for name in COPYRIGHT:
+        try:
+            text = image.get(name) if image.get_typeof(name) else ""
+        except UnicodeDecodeError:  # Latin-1 in a field that should be ASCII
+            continue
+        if text and len(text) <= _MAX_TEXT_BYTES:
+            found[name] = text
+    return found
+
+
+def stripped(image: pyvips.Image) -> pyvips.Image:
+    """The same pixels without any metadata but the colour profile."""
+    image = image.copy()
+    # By libvips' own list of raw bytes: pyvips' get_fields() fails on a field name that is not UTF-8.
+    ffi, vips = pyvips.ffi, pyvips.vips_lib
+    names = vips.vips_image_get_fields(image.pointer)
+    at = 0
+    while names[at] != ffi.NULL:
+        name = ffi.string(names[at])
+        if name != PROFILE.encode():
+            vips.vips_image_remove(image.pointer, name)  # leaves the header itself alone: width, height, …
+        pyvips.glib_lib.g_free(names[at])
+        at += 1
+    pyvips.glib_lib.g_free(names)
+    return image

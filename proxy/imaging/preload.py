@@ -1,0 +1,17 @@
+"""Imported once, by the fork server and by nothing else: what every render worker shares from birth.
+
+It must never import libvips, whose threads do not survive a fork. A stop signal to the whole process group is for the
+front to act on, so the fork server and its children ignore it: they end when the front does.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import pebble.pool.process  # noqa: F401 -- preloaded
+from PIL import BmpImagePlugin, IcoImagePlugin, Image  # noqa: F401 -- preloaded
+
+import proxy.imaging.job
+import proxy.imaging.tasks  # noqa: F401 -- preloaded
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,113 @@
+"""Encode a finished picture: one function per format, each with the default that suits a web page.
+
+Nothing of the original's metadata is written unless the output asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pyvips
+
+from proxy.errors import ResultTooLarge
+from proxy.imaging.foreign import encode_foreign
+from proxy.plan.geometry import Size
+from proxy.plan.output import Format, Output
+
+MAX_SIDE: Mapping[Format, int] = {
+    Format.JPEG: 65_535, Format.GIF: 65_535, Format.WEBP: 16_383, Format.AVIF: 16_384, Format.ICO: 256,
+}  # fmt: skip
+"""What the formats themselves can hold."""
+
+HOLDS_PROFILE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.TIFF})
+HOLDS_EXIF = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF})
+
+QUALITY: Mapping[Format, int] = {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 55}
+"""About equal to the eye. Lossless formats ignore the quality."""
+
+
+def check_format(size: Size, target: Format) -> None:
+    """Refuse a size that the format cannot hold."""
+    limit = MAX_SIDE.get(target)
+    if limit is not None and max(size.width, size.height) > limit:
+        raise ResultTooLarge(f"a {target.value.upper()} has at most {limit} pixels a side, this one would be {size}")
+
+
+def save(image: pyvips.Image, target: Format, output: Output, path: str, *, keep: str) -> None:
+    """Write the image, all frames of it, to `path`; `keep` is what libvips is to keep of its metadata."""
+    if target in (Format.BMP, Format.ICO):
+        Path(path).write_bytes(encode_foreign(image, target))
+        return
+    SAVERS[target](image, output, path, keep)
+
+
+def _quality(output: Output, target: Format) -> int:
+    return output.quality or QUALITY[target]
+
+
+def _effort(output: Output, default: int, most: int) -> int:
+    """The codec's effort for ours of 0 to 9."""
+    return default if output.effort is None else round(output.effort * most / 9)
+
+
+def save_jpeg(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
+    """Baseline with optimal coding tables, or progressive."""
+    quality = _quality(output, Format.JPEG)
+    image.jpegsave(path, Q=quality, optimize_coding=True, interlace=output.progressive, keep=keep)
+
+
+def save_png(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
+    """Lossless whatever the quality says."""
+    image.pngsave(path, compression=_effort(output, 6, 9), interlace=output.progressive, keep=keep)
+
+
+def save_gif(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
+    """A palette per frame where needed."""
+    effort = max(1, _effort(output, 7, 10))
+    image.gifsave(path, effort=effort, interlace=output.progressive, keep=keep, page_height=_page_height(image))
+
+
+def save_webp(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
+    """Lossy with full alpha quality, or lossless."""
+    image.webpsave(
+        path,
+        Q=_quality(output, Format.WEBP),
+        lossless=output.lossless,
+        effort=_effort(output, 4, 6),
+        keep=keep,
+        page_height=_page_height(image),
+    )
+
+
+def save_avif(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
+    """AV1, eight bits."""
+    image.heifsave(
+        path,
+        compression="av1",
+        Q=_quality(output, Format.AVIF),
+        lossless=output.lossless,
+        effort=_effort(output, 3, 9),
+        bitdepth=8,
+        keep=keep,
+    )
+
+
+def save_tiff(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
+    """Lossless and small."""
+    del output  # nothing of it concerns a TIFF
+    image.tiffsave(path, compression="deflate", predictor="horizontal", keep=keep)
+
+
+def _page_height(image: pyvips.Image) -> int:
+    return int(image.get("page-height")) if image.get_typeof("page-height") else int(image.height)
+
+
+SAVERS: Mapping[Format, Callable[[pyvips.Image, Output, str, str], None]] = {
+    Format.JPEG: save_jpeg,
+    Format.PNG: save_png,
+    Format.GIF: save_gif,
+    Format.WEBP: save_webp,
+    Format.AVIF: save_avif,
+    Format.TIFF: save_tiff,
+}

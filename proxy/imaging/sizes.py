@@ -1,0 +1,61 @@
+"""The sizes of a render, computed from the header alone: what is refused, and how small the decoder may go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.errors import OriginalTooLarge, ResultTooLarge
+from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.plan.geometry import Size
+from proxy.plan.operations import AutoOrient, Operation, Resize
+from proxy.plan.output import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What the operations begin with: the size to scale the stored picture to, and what is then left to do."""
+
+    target: Size | None
+    """In the stored orientation; None when the operations do not begin with a Resize."""
+    operations: tuple[Operation, ...]
+
+
+def begin(operations: tuple[Operation, ...], info: SourceInfo) -> Beginning:
+    """Fuse AutoOrient → Resize into a scaling of the stored picture, to be turned afterwards."""
+    stored = Size(info.width, info.height)
+    match operations:
+        case (Resize() as resize, *rest):
+            return Beginning(resize.size(stored), tuple(rest))
+        case (AutoOrient() as orient, Resize() as resize, *rest):
+            if info.orientation < 5:
+                return Beginning(resize.size(stored), (orient, *rest))
+            return Beginning(resize.size(stored.turned()).turned(), (orient, *rest))
+        case _:
+            return Beginning(None, operations)
+
+
+def check_sizes(operations: tuple[Operation, ...], info: SourceInfo, limits: RenderLimits, frames: int) -> Size:
+    """The size of the result; ResultTooLarge if it, or a picture on the way to it, would be larger than allowed."""
+    size = Size(info.width, info.height)
+    if info.format is Format.SVG and begin(operations, info).target is None and size.pixels > limits.max_pixels:
+        raise OriginalTooLarge(f"an original may have {limits.max_pixels} pixels, this one is {size}")
+    orientation = info.orientation
+    for operation in operations:
+        before = size
+        if isinstance(operation, AutoOrient):
+            size, orientation = (size.turned() if orientation >= 5 else size), 1
+        else:
+            size = operation.size(size)
+        # On the way, only what an operation enlarges counts: a large original is the original's limits' business.
+        if size.pixels > before.pixels:
+            _check(size, limits, frames)
+    _check(size, limits, frames)
+    return size
+
+
+def _check(size: Size, limits: RenderLimits, frames: int) -> None:
+    if max(size.width, size.height) > limits.max_result_side:
+        raise ResultTooLarge(f"a result may have {limits.max_result_side} pixels a side, this one would be {size}")
+    if size.pixels * frames > limits.max_result_pixels:
+        shape = f"{size}" + (f" in {frames} frames" if frames > 1 else "")
+        raise ResultTooLarge(f"a result may have {limits.max_result_pixels} pixels, this one would be {shape}")

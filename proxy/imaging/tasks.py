@@ -1,0 +1,67 @@
+"""The names by which the front asks for work. They travel by name, and what they do is imported in the worker only.
+
+The front must not load libvips: it would bring threads, memory and every codec's risk into the process that holds the
+sockets. So the imports of this module are inside its functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a worker says when it is ready."""
+
+    pid: int
+    versions: str
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a worker says of an original, and of itself."""
+
+    info: SourceInfo
+    resident_bytes: int
+
+
+def start(front_pid: int, svg: bool) -> None:  # noqa: FBT001 -- the pool passes arguments by position
+    """Make this process a render worker."""
+    from proxy.imaging import worker  # noqa: PLC0415 -- see above
+
+    worker.start(front_pid, svg=svg)
+
+
+def warm_up() -> Greeting:
+    """Render a small picture and introduce this worker."""
+    from proxy.imaging import worker  # noqa: PLC0415 -- see above
+
+    return worker.warm_up()
+
+
+def inspect_original(path: str, limits: RenderLimits) -> Inspected:
+    """Read the header of an original."""
+    from proxy.imaging import worker  # noqa: PLC0415 -- see above
+
+    return worker.inspect_original(path, limits)
+
+
+def render_job(job: RenderJob) -> RenderReport:
+    """Render."""
+    from proxy.imaging import worker  # noqa: PLC0415 -- see above
+
+    return worker.render_job(job)
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """What a worker can be asked; tests put tasks in here that crash, hang or grow."""
+
+    start: Callable[[int, bool], None] = start
+    warm_up: Callable[[], Greeting] = warm_up
+    inspect: Callable[[str, RenderLimits], Inspected] = inspect_original
+    render: Callable[[RenderJob], RenderReport] = render_job

@@ -1,0 +1,137 @@
+"""Render one job: header → sizes → pixels → file.
+
+Rules:
+
+1. Every size is computed from the header and held against the limits before a pixel is decoded.
+2. Operations happen in the order given. Only the beginning AutoOrient → Resize is fused: the decoder shrinks, and
+   turning comes after scaling, which gives the same size for less work.
+3. The file is written to the job's `result_path` and nowhere else; a failed job leaves no file.
+4. Only ProxyError comes out.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pyvips
+
+from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
+from proxy.imaging.inspect import inspect
+from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
+from proxy.imaging.library import translated
+from proxy.imaging.loading import load
+from proxy.imaging.metadata import copyright_of, stripped
+from proxy.imaging.picture import Picture
+from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, check_format, save
+from proxy.imaging.sizes import begin, check_sizes
+from proxy.imaging.sniff import damaged
+from proxy.imaging.steps import STEPS, flattened, scale_to
+from proxy.plan.output import Animation, ColourPolicy, Format, Metadata, Output, Target
+
+
+def render(job: RenderJob) -> RenderReport:
+    """Make the picture that the job asks for and write it to the job's `result_path`."""
+    try:
+        return _render(job)
+    except BaseException:
+        Path(job.result_path).unlink(missing_ok=True)
+        raise
+
+
+def _render(job: RenderJob) -> RenderReport:
+    started = time.perf_counter()
+    info = inspect(job.path, job.limits)
+    frames = frames_wanted(info, job.output)
+    check_sizes(job.operations, info, job.limits, frames)
+    with translated("the original is damaged", kind=damaged(job.path, info.format)):
+        picture = make(job, info, frames)
+        target = settle_format(picture, info, job.output)
+        check_format(picture.size, target)
+    decoded = time.perf_counter()
+    with translated(f"the picture cannot be written as {target.value.upper()}"):
+        picture = fit_format(picture, target, job.output)
+        write(picture, target, job)
+    return RenderReport(
+        format=target,
+        size=Path(job.result_path).stat().st_size,
+        width=picture.size.width,
+        height=picture.size.height,
+        frames=len(picture.frames),
+        decode_seconds=decoded - started,
+        encode_seconds=time.perf_counter() - decoded,
+        resident_bytes=0,
+        notes=picture.notes,
+    )
+
+
+def frames_wanted(info: SourceInfo, output: Output) -> int:
+    """How many frames to load: all, if they are to be kept and the target can hold them."""
+    known = info.format if output.target is Target.SOURCE else output.target.known_format
+    holds = output.target is Target.PLAIN or (known is not None and known.holds_animation)
+    return info.frames if holds and output.animation is Animation.KEEP else 1
+
+
+def make(job: RenderJob, info: SourceInfo, frames: int) -> Picture:
+    """Decode, do the operations, and compute the pixels."""
+    begun = begin(job.operations, info)
+    picture = load(job.path, info, job.output, job.limits, target=begun.target, frames=frames)
+    if frames < info.frames:
+        picture = picture.noting(f"first of {info.frames} frames")
+    if begun.target is not None:
+        # Scaled in its own colours, converted afterwards: fewer pixels to convert.
+        picture = scale_to(picture, begun.target)
+    picture = settle_colours(picture, job.output.colour)
+    for operation in begun.operations:
+        picture = STEPS[type(operation)](picture, operation)
+    return picture.in_memory()
+
+
+def settle_format(picture: Picture, info: SourceInfo, output: Output) -> Format:
+    """The format a rule like SOURCE or PLAIN means for this picture."""
+    if (known := output.target.known_format) is not None:
+        return known
+    if output.target is Target.SOURCE:
+        return Format.PNG if info.format is Format.SVG else info.format
+    if len(picture.frames) > 1:
+        return Format.GIF
+    return Format.PNG if _shows_through(picture) else Format.JPEG
+
+
+def _shows_through(picture: Picture) -> bool:
+    """Whether any pixel is transparent; many pictures carry an alpha channel that never is."""
+    return picture.has_alpha and picture.first[picture.first.bands - 1].min() < 255
+
+
+def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
+    """Give up what the format cannot hold: transparency, a colour profile."""
+    if picture.has_alpha and not target.holds_alpha:
+        picture = picture.each(lambda frame: flattened(frame, output.background)).noting("transparency flattened")
+    if picture.first.get_typeof(PROFILE):
+        if output.colour is not ColourPolicy.KEEP:
+            picture = picture.each(without_profile)
+        elif target not in HOLDS_PROFILE:
+            picture = picture.each(from_profile).noting("colour profile converted to sRGB")
+    return picture
+
+
+def write(picture: Picture, target: Format, job: RenderJob) -> None:
+    """Put the frames and what is to stay of the metadata together, and encode."""
+    keep = ["icc"] if picture.first.get_typeof(PROFILE) else []
+    credit = copyright_of(picture.first) if job.output.metadata is Metadata.COPYRIGHT else {}
+    image = stripped(_joined(picture))
+    if credit and target in HOLDS_EXIF:
+        keep.append("exif")
+        for name, text in credit.items():
+            image.set_type(pyvips.GValue.gstr_type, name, text)
+    if len(picture.frames) > 1:
+        image.set_type(pyvips.GValue.gint_type, "page-height", picture.size.height)
+        image.set_type(pyvips.GValue.array_int_type, "delay", list(picture.delays))
+        image.set_type(pyvips.GValue.gint_type, "loop", picture.loop)
+    save(image, target, job.output, job.result_path, keep="|".join(keep) or "none")
+
+
+def _joined(picture: Picture) -> pyvips.Image:
+    if len(picture.frames) == 1:
+        return picture.first
+    return pyvips.Image.arrayjoin(list(picture.frames), across=1)

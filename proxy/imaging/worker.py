@@ -1,0 +1,95 @@
+"""What runs inside a render worker: it starts the libraries, does one task at a time, and dies with the front.
+
+A worker owns nothing: it reads a staged file, writes a result file and says how it went in a few plain values. So it
+may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pyvips
+
+from proxy.imaging import library
+from proxy.imaging.inspect import inspect
+from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
+from proxy.imaging.tasks import Greeting, Inspected
+from proxy.imaging.transform import render
+from proxy.plan.operations import AutoOrient, Resize
+from proxy.plan.output import Output, Target
+
+_PR_SET_PDEATHSIG = 1
+_M_ARENA_MAX = -8
+
+
+def start(front_pid: int, *, svg: bool) -> None:
+    """Make this process a render worker of the front process `front_pid`."""
+    # The front decides when a worker ends; a signal to the whole group (a terminal's Ctrl-C, an init system's stop)
+    # must not tear renders that the front still wants to deliver.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    die_with(front_pid)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)  # libvips' threads would each keep an arena of freed memory
+    library.start(svg=svg)
+
+
+def die_with(front_pid: int) -> None:
+    """Kill this process when the front is gone, even in the middle of a decode.
+
+    The parent is the fork server, which outlives the front as long as a worker holds its pipe; so the front itself is
+    watched, by a thread that sleeps until then. The parent's death counts as well: nobody would notice ours.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        try:
+            front = os.pidfd_open(front_pid)
+        except ProcessLookupError:
+            os.kill(os.getpid(), signal.SIGKILL)
+        else:
+            threading.Thread(target=_outlive_nobody, args=(front,), daemon=True).start()
+
+
+def _outlive_nobody(front: int) -> None:
+    watch = select.poll()
+    watch.register(front, select.POLLIN)
+    watch.poll()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def warm_up() -> Greeting:
+    """Render a small picture from file to file, so that the first real task finds everything loaded."""
+    with tempfile.TemporaryDirectory(prefix="imgbang-warm-") as folder:
+        original = Path(folder, "original.jpg")
+        pyvips.Image.black(64, 48, bands=3).copy(interpretation="srgb").jpegsave(str(original))
+        operations = (AutoOrient(), Resize(width=32))
+        job = RenderJob(str(original), f"{folder}/result", operations, Output(Target.WEBP), RenderLimits())
+        render(job)
+    return Greeting(os.getpid(), library.versions(), resident_bytes())
+
+
+def inspect_original(path: str, limits: RenderLimits) -> Inspected:
+    """Inspect, as a task."""
+    return Inspected(inspect(path, limits), resident_bytes())
+
+
+def render_job(job: RenderJob) -> RenderReport:
+    """Render, as a task."""
+    return replace(render(job), resident_bytes=resident_bytes())
+
+
+def resident_bytes() -> int:
+    """The memory this process holds now; 0 where the system does not say."""
+    with suppress(OSError):
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
