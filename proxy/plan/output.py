@@ -132,6 +132,11 @@ class Output:
         if self.effort is not None and not 0 <= self.effort <= 9:
             raise InvalidCommand(f"effort must be 0 to 9, got {self.effort}")
 
+    def target_for(self, frames: int) -> Target:
+        """The target for an original of so many frames."""
+        keeps = frames > 1 and self.animation is Animation.KEEP
+        return self.animated if keeps and self.animated is not None else self.target
+
     def canonical(self) -> str:
         """The one spelling of this output; every field that is not at its default, the target always."""
         parts = [f"target={self.target.value}"]

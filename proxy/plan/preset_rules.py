@@ -19,12 +19,11 @@ GEOMETRY = (
 
 _NEGOTIABLE = frozenset({"auto", "source"})
 _TAKE: dict[str, frozenset[str]] = {
-    "quality": frozenset({"jpeg", "jpg", "png", "webp", "avif", "tiff"}),
-    "effort": frozenset({"png", "gif", "webp", "avif"}),
-    "lossless": frozenset({"png", "webp", "avif", "tiff"}),
+    "lossless": frozenset({"png", "webp", "avif", "tiff", "bmp", "ico"}),
     "progressive": frozenset({"jpeg", "jpg", "png", "gif"}),
 }
-"""Which formats a field of the output has a meaning for."""
+"""Which formats can do what a field promises. Quality and effort promise nothing: they are degrees, and an encoder
+without such a knob does its best, so that a preset survives a change of its format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def _box(table: PresetTable, given: AbstractSet[str]) -> Iterator[Conflict]:
         yield Conflict("fit", f'"{table.fit.value}" needs both sides: {missing} is missing', ("fit",))
     elif not sides:
         for field in ("fit", "enlarge"):
-            if field in given:
+            if field in given and getattr(table, field) is not False:
                 yield Conflict(field, "has no effect without width or height", (field,))
     if table.gravity is None:
         return

@@ -199,7 +199,7 @@ class PresetTable(Table):
     format: Literal["auto", "source", "jpeg", "jpg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico"] = "source"
     """The result's format; auto is negotiated with the browser, source is the original's."""
     quality: Annotated[int, Between(1, 100)] | None = None
-    """Quality of lossy formats; without it, the format's default."""
+    """Quality of lossy formats, 1 to 100; without it, the format's default."""
     effort: Annotated[int, Between(0, 9)] | None = None
     """How much time the encoder may take for a smaller file, 0 to 9."""
     lossless: bool = False

@@ -50,7 +50,7 @@ class _Scanner:
             table: Path = ()
             while self._skip_blank():
                 table = self._header() if self._peek() == "[" else self._assignment(table)
-        except (_Malformed, RecursionError):
+        except (_Malformed, tomllib.TOMLDecodeError, RecursionError):
             pass
         return self._lines
 
