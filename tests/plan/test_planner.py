@@ -1,0 +1,186 @@
+"""From requests to plans, and the presets they are made with."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from proxy.plan.operations import AutoOrient, Crop, Fit, Resize
+from proxy.plan.output import Animation, Output, Target
+from proxy.plan.plan import CachePolicy
+from proxy.plan.planner import Planner, PresetBook, describe
+from proxy.plan.preset_file import read_presets
+from proxy.plan.presets import PresetSnapshot
+from proxy.plan.request import ImageRequest
+
+TEXT = """
+adhoc = "any"
+[presets.thumb]
+width = 50
+height = 50
+fit = "cover"
+cache = "7d"
+[presets.plain]
+[presets.auto]
+format = "auto"
+quality = 70
+[presets.still]
+format = "auto"
+animation = "first"
+"""
+CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+
+
+@pytest.fixture
+def book() -> PresetBook:
+    return PresetBook(read_presets(TEXT), clock=lambda: 1000.0)
+
+
+@pytest.fixture
+def planner(book: PresetBook) -> Planner:
+    return Planner(book)
+
+
+def first(planner: Planner, target: str) -> ImageRequest:
+    return planner.read(target)[0]
+
+
+def test_preset_becomes_a_plan(planner: Planner) -> None:
+    """A plan has the preset's operations, output, name and cache policy, and the key."""
+    plan = planner.plan(first(planner, "/a/cat.jpg!thumb"), CHROME)
+
+    assert plan.key == "a/cat.jpg"
+    assert plan.operations == (AutoOrient(), Resize(50, 50, Fit.COVER), Crop(50, 50, "centre"))
+    assert plan.output == Output()
+    assert plan.presets == ("thumb",)
+    assert plan.cache == CachePolicy(604_800)
+    assert not plan.negotiated
+
+
+def test_box_and_preset_of_one_meaning_share_a_fingerprint(planner: Planner) -> None:
+    """`!50x50` and a preset that means the same share one stored result."""
+    thumb = planner.plan(first(planner, "/cat.jpg!thumb"))
+    box = planner.plan(first(planner, "/cat.jpg!50x50"))
+
+    assert box.presets == ()
+    assert box.fingerprint == thumb.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("target", "other"), [("!50x", "!x50"), ("!50x50", "!50x51"), ("!50x", "!50x50"), ("!plain", "!auto")]
+)
+def test_different_meanings_have_different_fingerprints(planner: Planner, target: str, other: str) -> None:
+    """What makes a different picture is stored under a different name."""
+    plans = [planner.plan(first(planner, f"/cat.jpg{suffix}")) for suffix in (target, other)]
+
+    assert plans[0].fingerprint != plans[1].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("accept", "target", "animated"),
+    [
+        (CHROME, Target.AVIF, Target.WEBP),
+        ("image/avif", Target.AVIF, Target.PLAIN),
+        ("image/webp,*/*", Target.WEBP, None),
+        ("*/*", Target.PLAIN, None),
+        (None, Target.PLAIN, None),
+    ],
+)
+def test_auto_is_negotiated(planner: Planner, accept: str | None, target: Target, animated: Target | None) -> None:
+    """`auto` takes the best that the client names; an animation goes into a format that moves."""
+    plan = planner.plan(first(planner, "/cat.jpg!auto"), accept)
+
+    assert plan.negotiated
+    assert plan.output == Output(target, quality=70, animated=animated)
+    assert plan.output.target_for(9) is (animated or target)
+    assert plan.output.target_for(1) is target
+
+
+def test_first_frame_needs_no_moving_format(planner: Planner) -> None:
+    """With `animation = "first"` every picture is a still."""
+    plan = planner.plan(first(planner, "/cat.gif!still"), CHROME)
+
+    assert plan.output == Output(Target.AVIF, animation=Animation.FIRST)
+    assert plan.output.target_for(9) is Target.AVIF
+
+
+def test_candidates_bound_the_negotiation(book: PresetBook) -> None:
+    """A build that cannot write AVIF promises WebP at most."""
+    planner = Planner(book, candidates=(Target.WEBP,))
+
+    assert planner.plan(first(planner, "/cat.jpg!auto"), CHROME).output.target is Target.WEBP
+
+
+def test_accept_does_not_touch_other_presets(planner: Planner) -> None:
+    """Only `auto` looks at the header: everything else has one representation."""
+    request = first(planner, "/cat.jpg!plain")
+
+    assert planner.plan(request, CHROME) == planner.plan(request, None)
+
+
+def test_original_has_no_plan(planner: Planner) -> None:
+    """Asking for a plan of an original is a mistake of the caller."""
+    with pytest.raises(ValueError, match="only pictures have a plan"):
+        planner.plan(first(planner, "/cat.jpg"))
+
+
+def test_request_keeps_its_presets(book: PresetBook, planner: Planner) -> None:
+    """A reload between reading and planning changes nothing for the request."""
+    request = first(planner, "/cat.jpg!thumb")
+    before = planner.plan(request)
+
+    book.replace(PresetSnapshot())
+
+    assert planner.plan(request) == before
+    assert len(planner.read("/cat.jpg!thumb")) == 1
+
+
+def test_book_counts_generations(book: PresetBook) -> None:
+    """A different snapshot is a new generation; an equal one is not, but ends a reported problem."""
+    assert (book.generation, book.loaded_at, book.problem) == (1, 1000.0, None)
+    book.report("presets.toml:3: …")
+    assert book.problem == "presets.toml:3: …"
+
+    assert not book.replace(read_presets(TEXT + "# a comment"))
+    assert (book.generation, book.problem) == (1, None)
+
+    assert book.replace(read_presets(""))
+    assert book.generation == 2
+    assert dict(book.current.presets) == {}
+
+
+def test_book_keeps_the_last_good_snapshot(book: PresetBook) -> None:
+    """A problem changes nothing but what is reported."""
+    before = book.current
+
+    book.report("presets.toml:3: …")
+
+    assert book.current is before
+    assert book.generation == 1
+
+
+def test_description_is_json(planner: Planner) -> None:
+    """What explain shows holds the canonical text and its parts, ready for JSON."""
+    plan = planner.plan(first(planner, "/cat.jpg!auto"), CHROME)
+
+    told = json.loads(json.dumps(describe(plan)))
+
+    assert told["canonical"] == "auto-orient()|output(target=avif,quality=70,animated=webp)"
+    assert told["fingerprint"] == plan.fingerprint
+    assert told["operations"] == ["auto-orient()"]
+    assert told["presets"] == ["auto"]
+    assert told["negotiated"] is True
+    assert told["cache"]["max_age"] is None
+
+
+def test_fingerprint_is_stable() -> None:
+    """Stored results are found again after an upgrade: this text changes only together with RENDER_REVISION."""
+    planner = Planner(PresetBook(read_presets(TEXT)))
+
+    plan = planner.plan(first(planner, "/cat.jpg!thumb"))
+
+    assert plan.canonical() == (
+        "auto-orient()|resize(width=50,height=50,fit=cover)|crop(width=50,height=50,gravity=centre)|output(target=source)"
+    )
+    assert plan.fingerprint == "w5cfwi2s7uyjnzzc"
