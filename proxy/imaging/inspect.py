@@ -11,11 +11,11 @@ from pathlib import Path
 import pyvips
 
 from proxy.errors import NotAnImage, OriginalTooLarge
+from proxy.imaging.damage import reading
 from proxy.imaging.foreign import open_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
-from proxy.imaging.library import translated
 from proxy.imaging.loading import open_original
-from proxy.imaging.sniff import damaged, sniff_file
+from proxy.imaging.sniff import sniff_file
 from proxy.plan.output import Format
 
 _BASE_BYTES = 16 << 20
@@ -43,7 +43,7 @@ def _check_svg(path: str, limits: RenderLimits) -> None:
 
 
 def _inspect_foreign(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
-    with translated(f"the original's {found.value.upper()} header is damaged"):
+    with reading(path, found):
         image = open_foreign(path, found, limits)
         alpha = image.has_transparency_data
         width, height = image.size
@@ -54,7 +54,7 @@ def _inspect_foreign(path: str, found: Format, limits: RenderLimits) -> SourceIn
 
 
 def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
-    with translated(f"the original's {found.value.upper()} header is damaged", kind=damaged(path, found)):
+    with reading(path, found):
         image = open_original(path, found, limits)
         animated = found in (Format.GIF, Format.WEBP)
         frames = _number(image, "n-pages", 1) if animated else 1

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # Random-access loads above this many bytes would go through a temporary file; out of reach, so none is ever left
@@ -24,7 +24,7 @@ os.environ["VIPS_DISC_THRESHOLD"] = "1000000m"
 import PIL
 import pyvips
 
-from proxy.errors import CannotRender, OriginalTooLarge, ProxyError
+from proxy.errors import OriginalTooLarge, ProxyError
 
 LOADERS = ("Jpeg", "Png", "Nsgif", "Webp", "Heif", "Tiff")
 SAVERS = ("Jpeg", "Png", "Cgif", "Webp", "Heif", "Tiff")
@@ -58,8 +58,8 @@ def versions() -> str:
 
 
 @contextmanager
-def translated(message: str, *, kind: type[ProxyError] = CannotRender) -> Iterator[None]:
-    """Answer a library's failure with our words; its own go into the note that only the log shows."""
+def translated(failure: Callable[[str], ProxyError]) -> Iterator[None]:
+    """Answer a library's failure with `failure`, which is given the library's text; only the log shows that text."""
     pyvips.vips_lib.vips_error_clear()  # what an earlier picture left behind
     try:
         yield
@@ -70,6 +70,7 @@ def translated(message: str, *, kind: type[ProxyError] = CannotRender) -> Iterat
     # Pillow's plugins let struct.error, SyntaxError, IndexError and more escape on damaged files, and pyvips lets
     # UnicodeDecodeError escape on text that is not UTF-8: on hostile input the only safe list is all of them.
     except Exception as error:
-        failure = kind(message)
-        failure.add_note(f"{type(error).__name__}: {error}"[:2000])
-        raise failure from error
+        text = f"{type(error).__name__}: {error}"[:2000]
+        answer = failure(text)
+        answer.add_note(text)  # a cause is lost on the way to the front, a note is not
+        raise answer from error

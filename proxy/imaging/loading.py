@@ -66,13 +66,24 @@ def load(
     """
     if info.format in (Format.BMP, Format.ICO):
         return Picture((load_foreign(path, info.format, limits),))
-    options: dict[str, object] = {"fail_on": "none" if output.truncated is Truncated.RENDER else "truncated"}
+    options: dict[str, object] = {"fail_on": failing(info.format, output)}
     if target is not None:
         options |= shrinking(info, target)
     if frames == 1:
         return Picture((open_original(path, info.format, limits, **options),), orientation=info.orientation)
     strip = open_original(path, info.format, limits, n=frames, **options)
     return split(strip, info)
+
+
+def failing(found: Format, output: Output) -> str:
+    """What in a file makes its loader give up.
+
+    Warnings do not: files with stray bytes or a bad checksum look right in every browser. A TIFF's missing strips and
+    unknown compressions are mere errors to libvips, and come out as black pictures.
+    """
+    if output.truncated is Truncated.RENDER:
+        return "none"
+    return "error" if found is Format.TIFF else "truncated"
 
 
 def shrinking(info: SourceInfo, target: Size) -> dict[str, object]:

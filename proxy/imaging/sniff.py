@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.errors import CannotRender, NotAnImage, TruncatedImage
+from proxy.errors import NotAnImage
 from proxy.plan.output import Format
 
 HEAD_BYTES = 4096
@@ -40,8 +40,6 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
-_TAIL_BYTES = 65_536
-"""An end mark is looked for in this many last bytes: cameras and editors append things behind it."""
 _GZIP = b"\x1f\x8b\x08"
 
 
@@ -95,46 +93,3 @@ def sniff_file(path: str) -> Format:
     """The format of the file at `path`."""
     with Path(path).open("rb") as file:
         return sniff(file.read(HEAD_BYTES))
-
-
-def ends_early(path: str, found: Format) -> bool:
-    """Whether the file lacks its end: the mark that closes it, or bytes that its own header counted."""
-    with Path(path).open("rb") as file:
-        head = file.read(16)
-        size = file.seek(0, 2)
-        file.seek(max(0, size - _TAIL_BYTES))
-        tail = file.read()
-    match found:
-        case Format.JPEG:
-            return b"\xff\xd9" not in tail
-        case Format.PNG:
-            return b"IEND" not in tail
-        case Format.GIF:
-            return not tail.rstrip(b"\x00").endswith(b";")
-        case Format.WEBP:
-            return int.from_bytes(head[4:8], "little") + 8 > size
-        case Format.BMP:
-            return int.from_bytes(head[2:6], "little") > size
-        case Format.AVIF:
-            return _boxes_end(path) > size
-        case _:
-            return False
-
-
-def _boxes_end(path: str) -> int:
-    """Where the last top-level ISO box says it ends."""
-    at = 0
-    with Path(path).open("rb") as file:
-        for _ in range(1000):  # an honest file has a handful
-            file.seek(at)
-            box = file.read(8)
-            length = int.from_bytes(box[:4], "big")
-            if len(box) < 8 or length < 8:
-                return at
-            at += length
-    return at
-
-
-def damaged(path: str, found: Format) -> type[CannotRender]:
-    """The error a failing decode of this file deserves: TruncatedImage if the file ends early, else CannotRender."""
-    return TruncatedImage if ends_early(path, found) else CannotRender

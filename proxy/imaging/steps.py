@@ -84,10 +84,14 @@ def scaled(image: pyvips.Image, target: Size) -> pyvips.Image:
 
 
 def premultiplied(image: pyvips.Image, change: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """Make a change that mixes pixels, with alpha multiplied in meanwhile."""
+    """Make a change that mixes pixels, with alpha multiplied in meanwhile.
+
+    In the image's own integers: the rounding shows only where next to nothing shows, and in floats a resize takes six
+    times as long.
+    """
     if not image.hasalpha():
         return change(image)
-    return change(image.premultiply()).unpremultiply().cast(image.format)
+    return change(image.premultiply().cast(image.format)).unpremultiply().cast(image.format)
 
 
 def crop(picture: Picture, operation: Crop) -> Picture:

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pyvips
 
+from proxy.errors import CannotRender
 from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
+from proxy.imaging.damage import reading
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
 from proxy.imaging.library import translated
@@ -25,7 +27,6 @@ from proxy.imaging.metadata import copyright_of, stripped
 from proxy.imaging.picture import Picture
 from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, check_format, save
 from proxy.imaging.sizes import begin, check_sizes
-from proxy.imaging.sniff import damaged
 from proxy.imaging.steps import STEPS, flattened, scale_to
 from proxy.plan.output import Animation, ColourPolicy, Format, Metadata, Output, Target
 
@@ -44,12 +45,12 @@ def _render(job: RenderJob) -> RenderReport:
     info = inspect(job.path, job.limits)
     frames = frames_wanted(info, job.output)
     check_sizes(job.operations, info, job.limits, frames)
-    with translated("the original is damaged", kind=damaged(job.path, info.format)):
+    with reading(job.path, info.format):
         picture = make(job, info, frames)
         target = settle_format(picture, info, job.output)
         check_format(picture.size, target)
     decoded = time.perf_counter()
-    with translated(f"the picture cannot be written as {target.value.upper()}"):
+    with translated(lambda _: CannotRender(f"the picture cannot be written as {target.value.upper()}")):
         picture = fit_format(picture, target, job.output)
         write(picture, target, job)
     return RenderReport(
