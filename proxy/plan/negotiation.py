@@ -15,8 +15,9 @@ the weight it was named with; where it is not named, anything better wins.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.plan.output import Format, Target
 
@@ -67,10 +68,7 @@ def _weight(parameters: list[str]) -> float | None:
 
 def choose_target(accept: str | None, candidates: Sequence[Target] = (Target.AVIF, Target.WEBP)) -> Target:
     """Choose the candidate that the client wants most, the earlier of two equals; PLAIN if it names none of them."""
-    weights: dict[str, float] = {}
-    for media_range in parse_accept(accept or ""):
-        known = weights.get(media_range.media_type, 0.0)
-        weights[media_range.media_type] = max(known, media_range.weight)
+    weights = _weights(accept or "")
     best, best_weight = Target.PLAIN, weights.get(Format.JPEG.media_type, 0.0)
     for candidate in reversed(candidates):
         named = candidate.known_format
@@ -78,3 +76,13 @@ def choose_target(accept: str | None, candidates: Sequence[Target] = (Target.AVI
         if weight > 0 and weight >= best_weight:
             best, best_weight = candidate, weight
     return best
+
+
+@lru_cache(maxsize=256)  # all the browsers of the world send a few dozen headers
+def _weights(accept: str) -> Mapping[str, float]:
+    """The highest weight that each media type is named with."""
+    weights: dict[str, float] = {}
+    for media_range in parse_accept(accept):
+        known = weights.get(media_range.media_type, 0.0)
+        weights[media_range.media_type] = max(known, media_range.weight)
+    return weights

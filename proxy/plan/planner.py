@@ -15,7 +15,7 @@ from proxy.plan.dialects import parse
 from proxy.plan.negotiation import choose_target
 from proxy.plan.output import Animation, Output, Target
 from proxy.plan.plan import CachePolicy, Plan
-from proxy.plan.presets import PresetSnapshot
+from proxy.plan.presets import Preset, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskPreset, ImageRequest
 
 
@@ -77,6 +77,15 @@ class Planner:
             return replace(output, target=target)
         others = [candidate for candidate in self._candidates if candidate is not Target.AVIF]
         return replace(output, target=target, animated=choose_target(accept, others))
+
+
+def possible_outputs(preset: Preset) -> tuple[Output, ...]:
+    """Every output that a preset can come to under any Accept header: what must go when the preset is purged."""
+    if not preset.auto_format:
+        return (preset.output,)
+    stills = [replace(preset.output, target=target) for target in (Target.AVIF, Target.WEBP, Target.PLAIN)]
+    moving = [replace(stills[0], animated=target) for target in (Target.WEBP, Target.PLAIN)]
+    return (*stills, *moving)
 
 
 def describe(plan: Plan) -> dict[str, object]:

@@ -21,7 +21,7 @@ from proxy.plan.plan import CachePolicy
 
 LEGAL_SEPARATORS = "~@$^&*()-_/!+={}[]|:;\"'<>,"
 """The characters that can split a key from a preset: those that Qiniu allows
-(https://developer.qiniu.com/dora/6217/directions-for-use-pictures-style), which is what a migrated bucket may use."""
+(https://developer.qiniu.com/dora/8264/the-picture-style), which is what a migrated bucket may use."""
 
 MAX_NAME_LENGTH = 64
 

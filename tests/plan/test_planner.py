@@ -9,7 +9,7 @@ import pytest
 from proxy.plan.operations import AutoOrient, Crop, Fit, Resize
 from proxy.plan.output import Animation, Output, Target
 from proxy.plan.plan import CachePolicy
-from proxy.plan.planner import Planner, PresetBook, describe
+from proxy.plan.planner import Planner, PresetBook, describe, possible_outputs
 from proxy.plan.preset_file import read_presets
 from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
@@ -123,6 +123,17 @@ def test_original_has_no_plan(planner: Planner) -> None:
     """Asking for a plan of an original is a mistake of the caller."""
     with pytest.raises(ValueError, match="only pictures have a plan"):
         planner.plan(first(planner, "/cat.jpg"))
+
+
+@pytest.mark.parametrize("name", ["thumb", "auto", "still"])
+@pytest.mark.parametrize("accept", [CHROME, "image/avif", "image/webp", "*/*", None])
+def test_possible_outputs_are_all(book: PresetBook, name: str, accept: str | None) -> None:
+    """Whatever a client accepts, the plan's output is among those that a purge of the preset looks for."""
+    possible = possible_outputs(book.current.presets[name])
+
+    for candidates in [(Target.AVIF, Target.WEBP), (Target.AVIF,), (Target.WEBP,), ()]:
+        planner = Planner(book, candidates=candidates)
+        assert planner.plan(first(planner, f"/cat.jpg!{name}"), accept).output in possible
 
 
 def test_request_keeps_its_presets(book: PresetBook, planner: Planner) -> None:
