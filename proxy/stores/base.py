@@ -7,9 +7,10 @@ The rules:
    (`proxy/stores/keys.py`), because keys also come from listings, events and the command line. What is no key is
    missing when it is read or deleted, and refused when it is written.
 2. A store adds its own prefix and never leaves it.
-3. Every method may raise `OriginalNotFound` (there is no such object), `OriginUnavailable` (the store failed, refused
-   us, or sent something broken) and `DeadlinePassed` (it did not answer within its own time-outs); `open` may also
-   raise `RangeRefused`. Nothing else escapes, except what the caller throws in: cancellation passes through.
+3. Every method may raise `OriginalNotFound` (there is no such object), `OriginUnavailable` (the store failed, sent
+   something broken, or, as `OriginRefused`, refused us) and `DeadlinePassed` (it did not answer within its own
+   time-outs). Reading may also raise `RangeRefused`, `NotAnImage` (stored with a content coding such as gzip) and
+   `OriginalTooLarge` (a body of unknown length beyond the limit). Nothing else escapes; cancellation passes through.
 4. Messages name the key at most, never a host, a bucket or a path; the cause is chained.
 5. Stores wait for themselves only: the time a slow consumer takes between two chunks counts against nobody.
 """

@@ -16,7 +16,9 @@ from urllib.parse import unquote, urlsplit
 from proxy.config import StoreSettings
 from proxy.errors import OriginUnavailable
 from proxy.stores.base import Source, Store
+from proxy.stores.http import HttpOrigin
 from proxy.stores.local import LocalStore
+from proxy.stores.s3 import S3Store
 
 
 @asynccontextmanager
@@ -35,11 +37,19 @@ async def connect_source(url: str, settings: StoreSettings) -> AsyncIterator[Sou
 
     Raises OriginUnavailable with a message for the operator, which names the URL and what was expected.
     """
-    async with _store(url, settings, make=False) as store:
-        yield store
+    if url.startswith(("http://", "https://")):
+        async with HttpOrigin(url, settings) as origin:
+            yield origin
+    else:
+        async with _store(url, settings, make=False) as store:
+            yield store
 
 
 def _store(url: str, settings: StoreSettings, *, make: bool) -> AbstractAsyncContextManager[Store]:
+    if url.startswith("s3://"):
+        # By hand: in S3 `?`, `#` and `%` are ordinary characters of a prefix.
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        return S3Store(bucket, prefix, settings)
     if url.startswith("file:"):
         return _local(url, settings, make=make)
     raise OriginUnavailable(f"cannot use {url!r} as a store: expected file://directory or s3://bucket[/prefix]")
