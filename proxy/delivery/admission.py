@@ -40,8 +40,9 @@ class Gate:
         self._slots = slots
         self._queue = queue
         self._longest_wait = longest_wait
-        # Mutable state: how much is inside, who waits with which weight, how long work takes on average.
+        # Mutable state: how much is inside and by how many, who waits with which weight, how long work takes on average.
         self._inside = 0
+        self._holders = 0
         self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
         self._refused = 0
         self._mean_seconds = 0.05
@@ -59,12 +60,14 @@ class Gate:
         """
         weight = min(weight, self._slots)
         await self._enter(deadline, weight)
+        self._holders += 1
         started = time.monotonic()
         try:
             yield
         finally:
             # An average over roughly the last ten: enough to tell clients honestly when to come back.
             self._mean_seconds += (time.monotonic() - started - self._mean_seconds) / 10
+            self._holders -= 1
             self._inside -= weight
             self._admit_waiters()
 
@@ -105,6 +108,7 @@ class Gate:
 
     def _refusal(self, why: str) -> Overloaded:
         self._refused += 1
-        seconds = self._mean_seconds * (len(self._waiters) + 1) / max(1, min(self._slots, 64))
+        # By how many work at once, not by the limit: that of a weighted gate is bytes.
+        seconds = self._mean_seconds * (len(self._waiters) + 1) / max(1, self._holders)
         retry_after = min(LONGEST_RETRY, max(1, math.ceil(seconds)))
         return Overloaded(f"too busy: the queue to {self._name} is {why}; try again in {retry_after} s", retry_after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -31,12 +32,13 @@ class RecentFailures:
         if self._clock() >= until:
             del self._failures[place]
             return
-        raise type(error)(error.message) from error.__cause__
+        raise copy.copy(error)
 
     def remember(self, plan: Plan, error: ProxyError) -> None:
         """Take note of a failure that asking again would not change at once."""
         place = (plan.key, plan.fingerprint)
-        self._failures[place] = (self._clock() + self._lifetime, error)
+        # A copy has neither traceback nor cause: those would keep the frames of the failed render, and all in them.
+        self._failures[place] = (self._clock() + self._lifetime, copy.copy(error))
         self._failures.move_to_end(place)
         while len(self._failures) > MOST_FAILURES:
             self._failures.popitem(last=False)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.freshness import Freshness
 from proxy.delivery.originals import Originals
 from proxy.delivery.results import Results
-from proxy.plan.output import Target
 from proxy.plan.plan import Plan
+from proxy.plan.planner import possible_outputs
 from proxy.plan.presets import Preset
 
 
@@ -46,7 +46,5 @@ class Purger:
 
 def fingerprints(preset: Preset) -> frozenset[str]:
     """The fingerprints of every plan that a preset can come to: one for each format it may negotiate."""
-    outputs = [preset.output]
-    if preset.auto_format:
-        outputs = [replace(preset.output, target=target) for target in Target]
+    outputs = possible_outputs(preset)
     return frozenset(Plan("", preset.operations, output).fingerprint for output in outputs)

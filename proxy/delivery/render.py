@@ -225,6 +225,10 @@ class Renderer:
 
     async def _make(self, plan: Plan, stages: Stages) -> Result:
         """Render `plan`, keep the result, and remember a failure. Runs as a flight, under a deadline of its own."""
+        recent = await self._results.recall(plan)
+        known = self._freshness.of(plan.key)
+        if recent is not None and known is not None and recent.version == known.version:
+            return recent
         deadline = Deadline.after(self._deadline)
         try:
             since = time.perf_counter()

@@ -25,6 +25,10 @@ _log = logs.get("results")
 
 _TAIL = re.compile(r"!([a-z2-7]{16})\.[a-z0-9]+$")
 """What follows the key in a result's name."""
+_RECENT_SECONDS = 2.0
+"""How long a new result is held for look-ups that began before it was there."""
+_RECENT_BYTES = 32 * 1024 * 1024
+"""…and how many bytes of them."""
 _OVERHEAD = 500
 """Bytes that a result in memory costs beside its body."""
 
@@ -78,6 +82,8 @@ class Results:
         self._pending: dict[str, Result] = {}
         self._pending_bytes = 0
         self._saves: set[asyncio.Task[None]] = set()
+        # Results made in the last moments, whatever their size: look-ups that began before are still under way.
+        self._recent: dict[str, Result] = {}
 
     @property
     def statistics(self) -> SaveStatistics:
@@ -100,10 +106,21 @@ class Results:
         await self._remember(name, result)
         return self._found(result, Where.STORE)
 
+    async def recall(self, plan: Plan) -> Result | None:
+        """The result, if it was made or found by this process a moment ago; no read of the store.
+
+        A look-up that began before a render ended may come back empty after it: this tells before rendering again.
+        """
+        name = result_name(plan)
+        return await self._memory.get(name) or self._pending.get(name) or self._recent.get(name)
+
     async def keep(self, plan: Plan, result: Result) -> None:
         """Keep a new result in memory and save it to the store without anybody waiting."""
         name = result_name(plan)
         await self._remember(name, result)
+        if sum(len(other.body) for other in self._recent.values()) < _RECENT_BYTES:
+            self._recent[name] = result
+        asyncio.get_running_loop().call_later(_RECENT_SECONDS, self._forget_recent, name, result)
         if self._store is None:
             return
         if self._pending_bytes + len(result.body) > self._save_bytes:
@@ -131,7 +148,9 @@ class Results:
 
     async def forget(self, plan: Plan) -> None:
         """Drop the result from memory: it belongs to another version of its original."""
-        await self._memory.delete(result_name(plan))
+        name = result_name(plan)
+        self._recent.pop(name, None)
+        await self._memory.delete(name)
 
     async def drain(self, seconds: float) -> int:
         """Wait for pending saves; what is not done in time is cancelled. Returns how many that were."""
@@ -142,6 +161,10 @@ class Results:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
+
+    def _forget_recent(self, name: str, result: Result) -> None:
+        if self._recent.get(name) is result:
+            del self._recent[name]
 
     def _found(self, result: Result, where: Where) -> Found:
         self._metrics.found.labels(where.value).inc()
@@ -186,6 +209,7 @@ class Results:
 
     async def _purge(self, prefix: str, wanted: Callable[[str], bool]) -> int:
         await self._memory.delete_where(wanted)
+        self._recent = {name: result for name, result in self._recent.items() if not wanted(name)}
         # A save under way would bring back what is deleted now: let those finish first.
         await asyncio.gather(*self._saves, return_exceptions=True)
         await self._memory.delete_where(wanted)

@@ -5,6 +5,7 @@ Rules:
 - When the last caller has left, the flight is cancelled.
 - A flight that failed is gone before its callers wake: the next request starts a new one.
 - Every caller raises a copy of the error of its own, because a shared exception grows a traceback with each raise.
+- A caller is cancelled only by its own task: a flight that is cancelled under its callers is an answer to them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
+
+from proxy.errors import Overloaded
 
 T = TypeVar("T")
 
@@ -29,8 +32,11 @@ class SingleFlight(Generic[T]):
     """The table of flights of one kind of work."""
 
     def __init__(self, *, on_join: Callable[[], None] = lambda: None) -> None:
-        self._flights: dict[Hashable, _Flight[T]] = {}
         self._on_join = on_join
+        # Mutable state: the flights that can be joined, and every task that has not ended: one that everybody left
+        # cannot be joined, but still cleans up.
+        self._flights: dict[Hashable, _Flight[T]] = {}
+        self._tasks: set[asyncio.Task[T]] = set()
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -39,41 +45,56 @@ class SingleFlight(Generic[T]):
         """Join the flight `key`, or start it with `work`, and return what it returns."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.ensure_future(_call(work)))
-            flight.task.add_done_callback(lambda task: self._land(key, flight, task))
+            flight = self._start(key, work)
         else:
             self._on_join()
         flight.callers += 1
         try:
-            return await asyncio.shield(flight.task)
-        except asyncio.CancelledError:
-            if flight.callers == 1 and not flight.task.done():
+            # Unlike awaiting the task, this neither passes our cancellation on nor raises the shared exception here.
+            await asyncio.wait((flight.task,))
+        finally:
+            flight.callers -= 1
+            if flight.callers == 0 and not flight.task.done():
                 # The last one to leave: nobody wants the outcome any more. Forgotten now, so that a request that
                 # comes before the cancellation has run starts afresh.
                 self._forget(key, flight)
                 flight.task.cancel()
-            raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, every caller gets it
-            raise copy.copy(error).with_traceback(None) from error.__cause__
-        finally:
-            flight.callers -= 1
+        return _outcome(flight.task)
 
-    def _land(self, key: Hashable, flight: _Flight[T], task: asyncio.Task[T]) -> None:
+    async def close(self) -> None:
+        """Cancel every flight and wait for its end."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> _Flight[T]:
+        task = asyncio.ensure_future(_call(work))
+        flight = self._flights[key] = _Flight(task)
+        self._tasks.add(task)
+        # Added before any caller waits, so it runs before any caller wakes.
+        task.add_done_callback(lambda _: self._land(key, flight))
+        return flight
+
+    def _land(self, key: Hashable, flight: _Flight[T]) -> None:
+        self._tasks.discard(flight.task)
         self._forget(key, flight)
-        if not task.cancelled():
-            task.exception()  # seen: a flight that everybody left must not be reported as never awaited
+        if not flight.task.cancelled():
+            flight.task.exception()  # seen: a flight that everybody left must not be reported as never awaited
 
     def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
 
-    async def close(self) -> None:
-        """Cancel every flight and wait for its end."""
-        tasks = [flight.task for flight in self._flights.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
 
 async def _call(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
+
+
+def _outcome(task: asyncio.Task[T]) -> T:
+    if task.cancelled():
+        raise Overloaded("the service is shutting down")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    raise copy.copy(error).with_traceback(None) from error.__cause__

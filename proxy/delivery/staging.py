@@ -2,7 +2,8 @@
 
 Each process owns one sub-directory and holds a lock on it for as long as it lives. At start, every sub-directory whose
 lock nobody holds belongs to a process that died, and is deleted. So nothing outlives a crash by more than one start,
-and replicas on one machine can share the directory.
+and replicas on one machine can share the directory. Whoever starts holds the lock of the whole directory meanwhile:
+what has no lock of its own then belongs to nobody, not to somebody who is about to take it.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.errors import Overloaded
 
 _LOCK = ".lock"
+_OPEN_LOCK = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+_OWN_NAME = re.compile(r"\d+-[0-9a-f]{8}")
+"""What the sub-directories are called; whatever else lies in the directory is not ours to delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +61,13 @@ class Staging:
     def start(self) -> int:
         """Make this process's sub-directory and delete those of dead processes; returns how many those were."""
         self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._parent.is_symlink() or not os.access(self._parent, os.W_OK | os.X_OK):
-            # In a shared /tmp somebody else could have put a link here to have us delete or fill another place.
-            raise OSError(f"the staging directory {self._parent} must be a writable directory, not a link")
-        swept = sum(_sweep(path) for path in self._parent.iterdir() if path.is_dir() and not path.is_symlink())
-        own = self._parent / f"{os.getpid()}-{secrets.token_hex(4)}"
-        own.mkdir(mode=0o700)
-        self._lock = os.open(own / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _check_directory(self._parent)
+        with _locked(self._parent):
+            swept = sum(_sweep(path) for path in self._parent.iterdir() if _OWN_NAME.fullmatch(path.name))
+            own = self._parent / f"{os.getpid()}-{secrets.token_hex(4)}"
+            own.mkdir(mode=0o700)
+            self._lock = os.open(own / _LOCK, _OPEN_LOCK | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._own = own
         return swept
 
@@ -93,21 +99,72 @@ class Staging:
         self._reserved[path.name] = size
 
     def discard(self, path: Path) -> None:
-        """Delete the file, if it is there, and give its bytes back."""
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+        """Give the bytes of the file back and delete it, if it is there."""
         self._used -= self._reserved.pop(path.name, 0)
+        with contextlib.suppress(OSError):  # what cannot be deleted is swept after the next start
+            path.unlink()
+
+
+class StagedFile:
+    """A new file that is written in threads.
+
+    `close` may be called at any moment and never waits: a thread cannot be stopped, so a write under way closes the
+    file when it ends. (Closing the descriptor under it could send the rest of the chunk into somebody else's file.)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+        # Mutable state: whether nobody wants it any more; the lock is held while a thread writes.
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def write(self, chunk: bytes) -> None:
+        """Append a chunk; blocks."""
+        with self._lock:
+            if not self._closed:
+                self._file.write(chunk)
+                self._file.flush()
+        if self._closed:
+            self.close()
+
+    def close(self) -> None:
+        """Close it now, or as soon as the write under way ends."""
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._file.close()
+            finally:
+                self._lock.release()
+
+
+def _check_directory(path: Path) -> None:
+    # The attack: in a shared /tmp somebody else makes this directory, or a link of this name, before we do. They could
+    # have us delete or fill another place, or put their own pictures in the place of our results.
+    status = path.lstat()
+    if path.is_symlink() or status.st_uid not in (os.geteuid(), 0) or not os.access(path, os.W_OK | os.X_OK):
+        raise OSError(f"the staging directory {path} must be a writable directory of this user or root, not a link")
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the lock of all who start; they hold it for a moment."""
+    lock = os.open(directory / _LOCK, _OPEN_LOCK | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _sweep(path: Path) -> bool:
     """Delete a sub-directory that no living process holds; whether it was one."""
-    try:
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        # Made by a process that died, or is this very moment starting: between its mkdir and its lock.
-        with contextlib.suppress(OSError):
-            path.rmdir()
+    if path.is_symlink() or not path.is_dir():
         return False
+    try:
+        lock = os.open(path / _LOCK, _OPEN_LOCK)
+    except FileNotFoundError:
+        shutil.rmtree(path, ignore_errors=True)  # its process died before it took its lock
+        return True
     except OSError:
         return False
     try:
