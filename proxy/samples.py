@@ -15,7 +15,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, cos, pi, sin
+from math import ceil, cos, pi, sin, sqrt
 from pathlib import Path
 from random import Random
 from statistics import NormalDist
@@ -215,7 +215,7 @@ def paint_land(picture: Picture, scene: Scene, land: Picture, colours: Picture, 
             wall = strip.resize((width, foot - top), Image.Resampling.NEAREST)
             picture.paste(wall, (0, top), below(crests, foot - top))
         # Long steps would show cliffs as flat boards, all the more where a cell is large: in big pictures, and near.
-        depth -= min(3800 / height, 3.5, depth * 0.009)
+        depth -= min(94, depth * 0.32) / sqrt(height)
     return picture
 
 
