@@ -47,15 +47,16 @@ def check_sizes(operations: tuple[Operation, ...], info: SourceInfo, limits: Ren
         else:
             size = operation.size(size)
         # On the way, only what an operation enlarges counts: a large original is the original's limits' business.
+        # And only its area: a narrow picture that is to cover a box is very long for a moment.
         if size.pixels > before.pixels:
-            _check(size, limits, frames)
-    _check(size, limits, frames)
+            _check_area(size, limits, frames)
+    if max(size.width, size.height) > limits.max_result_side:
+        raise ResultTooLarge(f"a result may have {limits.max_result_side} pixels a side, this one would be {size}")
+    _check_area(size, limits, frames)
     return size
 
 
-def _check(size: Size, limits: RenderLimits, frames: int) -> None:
-    if max(size.width, size.height) > limits.max_result_side:
-        raise ResultTooLarge(f"a result may have {limits.max_result_side} pixels a side, this one would be {size}")
+def _check_area(size: Size, limits: RenderLimits, frames: int) -> None:
     if size.pixels * frames > limits.max_result_pixels:
         shape = f"{size}" + (f" in {frames} frames" if frames > 1 else "")
         raise ResultTooLarge(f"a result may have {limits.max_result_pixels} pixels, this one would be {shape}")
