@@ -9,6 +9,7 @@ import pytest
 from PIL import ExifTags, Image, ImageOps, ImageStat
 
 from proxy import samples
+from proxy.samples import fields
 
 NAMES = {
     "mountain-lake.jpg": ("JPEG", (4000, 3000)),
@@ -119,7 +120,7 @@ def test_the_moon_goes_round_for_ever(directory: Path) -> None:
 @pytest.mark.parametrize("name", ["bahía al amanecer.jpg", "still-life.jpg", "glass-marble.png", "moon-phases.gif"])
 def test_the_same_picture_every_time(directory: Path, name: str) -> None:
     """A sample drawn again, from nothing remembered, has the same bytes."""
-    samples.fractal.cache_clear()
+    fields.fractal.cache_clear()
     again = io.BytesIO()
 
     samples.SAMPLES[name](again)

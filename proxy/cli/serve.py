@@ -6,7 +6,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,7 +36,7 @@ def serve(
 ) -> None:
     """Serve images. Every setting is an environment variable and a flag."""
     logs.configure(settings.log_format, settings.log_level)
-    keys = _generate_samples(settings) if samples else None
+    keys = _generate_samples(settings) if samples else ()
     try:
         uvloop.run(_serve(settings, keys))
     except SettingsProblems as error:
@@ -50,7 +49,7 @@ def serve(
         _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), status=1)
 
 
-async def _serve(settings: Settings, samples: tuple[str, ...] | None) -> None:
+async def _serve(settings: Settings, samples: tuple[str, ...]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -90,11 +89,14 @@ def _generate_samples(settings: Settings) -> tuple[str, ...]:
     directory = directory_of(settings.originals)
     # A process of its own: pictures are made with Pillow, which the front process never imports.
     made = subprocess.run(  # noqa: S603 -- our own module, no shell
-        [sys.executable, "-m", "proxy.samples", str(directory)], check=False, capture_output=True, text=True
+        [sys.executable, "-X", "utf8", "-m", "proxy.samples", str(directory)],
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
     )
     if made.returncode:
         _fail(f"the samples could not be generated: {made.stderr.strip()[-300:]}", status=1)
-    return tuple(Path(line).name for line in made.stdout.splitlines() if line.strip())
+    return tuple(made.stdout.splitlines())
 
 
 def _fail(*problems: str, status: int) -> None:
