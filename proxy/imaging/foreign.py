@@ -14,7 +14,6 @@ import pyvips
 from PIL import BmpImagePlugin, IcoImagePlugin, Image
 
 from proxy.errors import OriginalTooLarge
-from proxy.imaging.job import RenderLimits
 from proxy.plan.output import Format
 
 MAX_ICON_PIXELS = 1024 * 1024
@@ -23,9 +22,9 @@ MAX_ICON_PIXELS = 1024 * 1024
 _PLUGINS = {Format.BMP: BmpImagePlugin.BmpImageFile.format, Format.ICO: IcoImagePlugin.IcoImageFile.format}
 
 
-def open_foreign(path: str, found: Format, limits: RenderLimits) -> Image.Image:
+def open_foreign(path: str, found: Format) -> Image.Image:
     """Open a BMP (its header) or the largest picture of an ICO."""
-    Image.MAX_IMAGE_PIXELS = MAX_ICON_PIXELS if found is Format.ICO else limits.max_pixels
+    Image.MAX_IMAGE_PIXELS = MAX_ICON_PIXELS if found is Format.ICO else None  # of a BMP, this reads the header only
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -33,12 +32,12 @@ def open_foreign(path: str, found: Format, limits: RenderLimits) -> Image.Image:
             # From memory: the image may outlive this function, and an open file would leak.
             return Image.open(BytesIO(Path(path).read_bytes()), formats=(_PLUGINS[found],))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise OriginalTooLarge(f"a picture in a {found.value.upper()} file may not be that large") from error
+            raise OriginalTooLarge(f"a picture in an icon may have {MAX_ICON_PIXELS} pixels here") from error
 
 
-def load_foreign(path: str, found: Format, limits: RenderLimits) -> pyvips.Image:
+def load_foreign(path: str, found: Format) -> pyvips.Image:
     """The pixels of a BMP or ICO as a libvips image in memory."""
-    image = open_foreign(path, found, limits)
+    image = open_foreign(path, found)
     opaque = "L" if image.mode in ("1", "L") else "RGB"
     pixels = image.convert("RGBA" if image.has_transparency_data else opaque)
     bands = len(pixels.getbands())

@@ -27,10 +27,8 @@ def inspect(path: str, limits: RenderLimits) -> SourceInfo:
     found = sniff_file(path)
     if found is Format.SVG:
         _check_svg(path, limits)
-    if found in (Format.BMP, Format.ICO):
-        info = _inspect_foreign(path, found, limits)
-    else:
-        info = _inspect_header(path, found, limits)
+    foreign = found in (Format.BMP, Format.ICO)
+    info = _inspect_foreign(path, found) if foreign else _inspect_header(path, found, limits)
     _check(info, limits)
     return info
 
@@ -42,9 +40,9 @@ def _check_svg(path: str, limits: RenderLimits) -> None:
         raise OriginalTooLarge(f"an SVG may have {limits.max_svg_bytes} bytes here, this one has {size}")
 
 
-def _inspect_foreign(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
+def _inspect_foreign(path: str, found: Format) -> SourceInfo:
     with reading(path, found):
-        image = open_foreign(path, found, limits)
+        image = open_foreign(path, found)
         alpha = image.has_transparency_data
         width, height = image.size
     bands = (1 if image.mode in ("1", "L", "LA") else 3) + alpha

@@ -12,6 +12,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ def start(*, svg: bool = False) -> None:
     if "VIPS_UNLIMITED" in os.environ:
         raise RuntimeError("VIPS_UNLIMITED is set: it removes the codecs' own guards, so no render worker starts")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the customer's picture
+    # libvips' warnings speak of paths and come by the hundred from one damaged file; what fails says so by itself.
+    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
     pyvips.cache_set_max(0)
     pyvips.cache_set_max_mem(0)
     pyvips.cache_set_max_files(0)

@@ -65,7 +65,7 @@ def load(
     original is smaller; scaling it to `target` is the caller's.
     """
     if info.format in (Format.BMP, Format.ICO):
-        return Picture((load_foreign(path, info.format, limits),))
+        return Picture((load_foreign(path, info.format),))
     options: dict[str, object] = {"fail_on": failing(info.format, output)}
     if target is not None:
         options |= shrinking(info, target)
