@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.typedefs import Handler
 
 from proxy.config import Settings
 from proxy.services import Services
@@ -13,25 +12,25 @@ from proxy.web.access import access_middleware
 from proxy.web.errors import error_middleware
 from proxy.web.explain import PREFIX as EXPLAIN
 from proxy.web.explain import get_explanation
-from proxy.web.headers import CacheDefaults
+from proxy.web.headers import SERVER, CacheDefaults
 from proxy.web.health import get_live, get_metrics, get_ready
 from proxy.web.images import get_image
 from proxy.web.purging import post_purge
 from proxy.web.start_page import get_start_page
 from proxy.web.state import SITE, Readiness, Site
 
+PAGES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/", get_start_page),
+    ("GET", "/-/live", get_live),
+    ("GET", "/-/ready", get_ready),
+    ("GET", "/-/metrics", get_metrics),
+    ("GET", EXPLAIN + "/{path:.*}", get_explanation),
+    ("POST", "/-/api/purge", post_purge),
+)
+"""Everything but pictures."""
 
-@dataclass(frozen=True, slots=True)
-class _Samples:
-    """What the start page shows: the names that were generated, whatever else lies beside them."""
 
-    keys: tuple[str, ...]
-
-    def __call__(self) -> list[str]:
-        return list(self.keys)
-
-
-def build_app(services: Services, *, samples: tuple[str, ...] | None = None) -> web.Application:
+def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Application:
     """The application over running services; `samples` are the keys that the start page shows."""
     settings = services.settings
     watch_states(services)
@@ -48,16 +47,15 @@ def build_app(services: Services, *, samples: tuple[str, ...] | None = None) -> 
         deadline=settings.deadline,
         admin_token=settings.admin_token.get_secret_value() if settings.admin_token else None,
         readiness=lambda: _readiness(services),
-        list_samples=None if samples is None else _Samples(samples),
+        samples=samples,
     )
-    app.router.add_get("/", get_start_page)
-    app.router.add_get("/-/live", get_live)
-    app.router.add_get("/-/ready", get_ready)
-    app.router.add_get("/-/metrics", get_metrics)
-    app.router.add_get(EXPLAIN + "/{path:.*}", get_explanation)
-    app.router.add_post("/-/api/purge", post_purge)
-    app.router.add_route("*", "/-/{path:.*}", _no_such_page)
-    app.router.add_route("*", "/{path:.*}", get_image)
+    for method, path, handler in PAGES:
+        methods = ("GET", "HEAD") if method == "GET" else (method,)
+        for each in methods:
+            app.router.add_route(each, path, handler, expect_handler=_expect)
+        app.router.add_route("*", path, _refuse(methods), expect_handler=_expect)
+    app.router.add_route("*", "/-/{path:.*}", _no_such_page, expect_handler=_expect)
+    app.router.add_route("*", "/{path:.*}", get_image, expect_handler=_expect)
     app.on_response_prepare.append(_name_the_server)
     return app
 
@@ -84,10 +82,29 @@ def _readiness(services: Services) -> Readiness:
     return Readiness(not services.draining, checks)
 
 
+def _refuse(methods: tuple[str, ...]) -> Handler:
+    """The answer to every other method: 405."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+
+    return refuse
+
+
+async def _expect(request: web.Request) -> None:
+    """Say that a body may come where one is read; ignore what else a client expects (RFC 9110 section 10.1.1).
+
+    aiohttp would answer 417 here, before our middlewares: without caching headers, quoting the client.
+    """
+    if request.method == "POST" and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer has not begun
+
+
 async def _no_such_page(_: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
 
 
 async def _name_the_server(_: web.Request, response: web.StreamResponse) -> None:
     # aiohttp would name itself and Python with their versions.
-    response.headers["Server"] = "imgbang"
+    response.headers["Server"] = SERVER

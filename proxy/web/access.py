@@ -15,6 +15,7 @@ from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 
 _log = logs.get("access")
+_UNLOGGED = frozenset({"/-/live", "/-/ready", "/-/metrics"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -31,7 +32,8 @@ def access_middleware(metrics: Metrics) -> Middleware:
         try:
             response = await handler(request)
             status = response.status
-            size = response.body_length if response.prepared else response.content_length or 0
+            if request.method != "HEAD":
+                size = response.content_length or (response.body_length if response.prepared else 0)
             if not response.prepared:
                 response.headers["X-Request-Id"] = request["id"]
         except (asyncio.CancelledError, ConnectionError):
@@ -51,7 +53,7 @@ def _record(metrics: Metrics, request: web.Request, status: int, seconds: float,
     outcome = "error" if isinstance(error, ProxyError) else request["outcome"]
     metrics.requests.labels(str(status), outcome).inc()
     metrics.request_seconds.labels(outcome).observe(seconds)
-    if request.path.startswith("/-/"):
+    if request.path in _UNLOGGED:
         return  # probes and scrapes would drown the pictures
     fields: dict[str, object] = {
         "method": request.method,

@@ -5,7 +5,9 @@ Rules:
 - If-Match compares strongly; If-Unmodified-Since only counts without it. Neither is met: 412.
 - If-Range compares strongly: a weak tag or a date that is not exact means the whole representation.
 - A Range header that cannot be understood, or asks for several ranges, is ignored: the whole representation is a
-  correct answer (14.2). One that lies outside of the representation is 416.
+  correct answer (14.2). One that lies outside of the representation is 416. Ranges exist for GET alone: whoever answers
+  HEAD does not ask for one.
+- An original whose web server tells no time has the time 0, and every condition on times is then ignored (13.1.3).
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from multidict import MultiMapping
+
 from proxy.errors import PreconditionFailed, RangeRefused
 from proxy.stores.base import ByteRange
 
-_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
-_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+# Empty elements of a list are skipped (5.6.1.2).
+_TAG = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
+# At most 18 digits: no file is larger, and Python refuses to read thousands of them as a number.
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,8 @@ class Preconditions:
     def read(cls, headers: Mapping[str, str]) -> Preconditions:
         """Read them from a request's headers."""
         return cls(
-            if_match=parse_tags(headers.get("If-Match")),
-            if_none_match=parse_tags(headers.get("If-None-Match")),
+            if_match=parse_tags(_joined(headers, "If-Match")),
+            if_none_match=parse_tags(_joined(headers, "If-None-Match")),
             if_modified_since=parse_date(headers.get("If-Modified-Since")),
             if_unmodified_since=parse_date(headers.get("If-Unmodified-Since")),
         )
@@ -89,7 +95,7 @@ class Preconditions:
             value = etag.strip('"')
             return any(tag == ANY or tag.value == value for tag in self.if_none_match)
         if self.if_modified_since is not None:
-            return int(modified) <= self.if_modified_since
+            return 0 < int(modified) <= self.if_modified_since
         return False
 
     def check(self, etag: str, modified: float) -> None:
@@ -98,7 +104,7 @@ class Preconditions:
             value = etag.strip('"')
             if not any(tag == ANY or (tag.value == value and not tag.weak) for tag in self.if_match):
                 raise PreconditionFailed("If-Match names another version than the current one")
-        elif self.if_unmodified_since is not None and int(modified) > self.if_unmodified_since:
+        elif self.if_unmodified_since is not None and int(modified) > self.if_unmodified_since:  # 0 never is
             raise PreconditionFailed("the picture was modified after the time in If-Unmodified-Since")
 
 
@@ -124,10 +130,17 @@ def wanted_range(headers: Mapping[str, str], *, size: int, etag: str, modified: 
     return ByteRange(first, last)
 
 
+def _joined(headers: Mapping[str, str], name: str) -> str | None:
+    """A list header may come in several lines, which mean the same as one (5.2)."""
+    if isinstance(headers, MultiMapping):
+        return ", ".join(headers.getall(name)) if name in headers else None
+    return headers.get(name)
+
+
 def _if_range_holds(header: str | None, etag: str, modified: float) -> bool:
     if header is None:
         return True
     if '"' in header:
         return header.strip() == etag
     date = parse_date(header)
-    return date is not None and date == int(modified)
+    return date is not None and 0 < int(modified) == date

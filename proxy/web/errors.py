@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler, Middleware
 
 from proxy import logs
@@ -31,7 +31,15 @@ from proxy.errors import (
     RangeRefused,
     Unauthorized,
 )
-from proxy.web.headers import NO_STORE, PRIVATE, SECURITY, CacheDefaults, Headers, negative_headers
+from proxy.web.headers import (
+    NO_STORE,
+    PICTURE_METHODS,
+    PRIVATE,
+    SECURITY,
+    CacheDefaults,
+    Headers,
+    negative_headers,
+)
 
 _log = logs.get("errors")
 
@@ -73,7 +81,7 @@ def problem(error: ProxyError, defaults: CacheDefaults) -> web.Response:
         case RangeRefused():
             headers["Content-Range"] = f"bytes */{error.size}"
         case MethodRefused():
-            headers["Allow"] = "GET, HEAD, OPTIONS"
+            headers["Allow"] = PICTURE_METHODS
         case Unauthorized():
             headers["WWW-Authenticate"] = 'Bearer realm="imgbang"'
     return problem_response(status, error.code, error.message, headers)
@@ -85,9 +93,14 @@ def problem_response(status: int, code: str, message: str, headers: Mapping[str,
     body["error"] = message
     return web.Response(
         status=status,
-        body=json.dumps(body, ensure_ascii=False).encode(),
+        body=json_bytes(body),
         headers={"Content-Type": "application/problem+json", **headers},
     )
+
+
+def json_bytes(value: object) -> bytes:
+    """Write JSON as UTF-8. A client's broken bytes arrive as lone surrogates, which only an escape can hold."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def _caching(error: ProxyError, defaults: CacheDefaults) -> Headers:
@@ -110,6 +123,9 @@ def error_middleware(defaults: CacheDefaults) -> Middleware:
 
     @web.middleware
     async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.version < HttpVersion10:
+            # HTTP/0.9 has no headers: what a cache or a browser makes of such an answer is anybody's guess.
+            return problem(InvalidRequest("this is a server of HTTP/1.1; HTTP/0.9 is not understood"), defaults)
         try:
             return await handler(request)
         except ProxyError as error:

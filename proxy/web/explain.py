@@ -6,8 +6,6 @@ ask for the picture itself; the shipped nginx configuration closes `/-/` to the 
 
 from __future__ import annotations
 
-import json
-
 from aiohttp import web
 
 from proxy.delivery.deadline import Deadline
@@ -16,7 +14,7 @@ from proxy.errors import OriginalNotFound, ProxyError
 from proxy.plan.planner import describe
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
 from proxy.web.conditional import Preconditions
-from proxy.web.errors import status_of
+from proxy.web.errors import json_bytes, status_of
 from proxy.web.headers import PRIVATE
 from proxy.web.state import SITE, Site
 
@@ -35,8 +33,7 @@ async def get_explanation(request: web.Request) -> web.Response:
         said |= await _explain_first(site, readings, accept)
     except ProxyError as error:
         said["error"] = {"status": status_of(error), "code": error.code, "detail": error.message}
-    body = json.dumps(said, ensure_ascii=False, indent=1).encode()
-    return web.Response(body=body, headers={**PRIVATE, "Content-Type": "application/json"})
+    return web.Response(body=json_bytes(said), headers={**PRIVATE, "Content-Type": "application/json"})
 
 
 async def _explain_first(site: Site, readings: tuple[ImageRequest, ...], accept: str | None) -> dict[str, object]:

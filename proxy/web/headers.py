@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import quote
@@ -16,6 +17,8 @@ from proxy.delivery.render import Answer, Outcome, Stages
 from proxy.plan.plan import CachePolicy
 
 YEAR = 31_536_000
+SERVER = "imgbang"
+PICTURE_METHODS = "GET, HEAD, OPTIONS"
 Headers = dict[str, str]
 
 SECURITY = {
@@ -79,9 +82,12 @@ def _token(text: str) -> str:
     return quote(text, safe="!$&'()*+-.:;=@_~")
 
 
-def validator_headers(etag: str, modified: float) -> Headers:
-    """ETag, and Last-Modified of the original."""
-    return {"ETag": etag, "Last-Modified": formatdate(max(0, int(modified)), usegmt=True)}
+def validator_headers(etag: str | None, modified: float) -> Headers:
+    """ETag, and Last-Modified of the original; without what its web server does not tell (None, 0)."""
+    headers = {"ETag": etag} if etag is not None else {}
+    # Never in the future (RFC 9110 section 8.8.2.1): clocks differ.
+    seconds = min(int(modified), int(time.time()))
+    return headers | ({"Last-Modified": formatdate(seconds, usegmt=True)} if seconds > 0 else {})
 
 
 _CACHE_STATUS = {

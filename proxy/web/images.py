@@ -15,6 +15,7 @@ from proxy.plan.plan import Plan
 from proxy.plan.request import AskOriginal, ImageRequest
 from proxy.web.conditional import Preconditions, wanted_range
 from proxy.web.headers import (
+    PICTURE_METHODS,
     SANDBOX,
     SECURITY,
     Headers,
@@ -56,22 +57,23 @@ async def _answer_reading(request: web.Request, reading: ImageRequest, deadline:
     answer = await site.renderer.answer(plan, deadline, conditions)
     request["outcome"] = answer.outcome.value
     request["stages"] = answer.stages
-    if answer.outcome is not Outcome.NOT_MODIFIED:
-        conditions.check(answer.etag, answer.modified)
+    conditions.check(answer.etag, answer.modified)  # before 304, too: If-Match comes first (RFC 9110 section 13.2.2)
     return _respond(request, reading, plan, answer)
 
 
 def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: Answer) -> web.Response:
     """The response to an answer: whole, a range of it, or 304."""
-    defaults = request.app[SITE].cache
+    # A stale result may be of the version before the one that the URL means: nobody must keep it for a year.
+    versioned = reading.version_token is not None and answer.outcome is not Outcome.STALE
     headers: Headers = {
         **SECURITY,
-        **cache_headers(plan.cache, defaults, versioned=reading.version_token is not None),
+        **cache_headers(plan.cache, request.app[SITE].cache, versioned=versioned),
         **validator_headers(answer.etag, answer.modified),
         **tag_headers(plan.key, plan.presets),
         "Cache-Status": cache_status(answer),
-        "Server-Timing": server_timing(answer.stages),
     }
+    if answer.stages.seconds:
+        headers["Server-Timing"] = server_timing(answer.stages)
     if plan.negotiated:
         headers["Vary"] = "Accept"
     result = answer.result
@@ -83,8 +85,10 @@ def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: An
     headers["Content-Security-Policy"] = SANDBOX
     headers["Content-Type"] = result.media_type
     headers["Accept-Ranges"] = "bytes"
+    if request.method == "HEAD":
+        return web.Response(body=result.body, headers=headers)
     span = wanted_range(request.headers, size=len(result.body), etag=answer.etag, modified=answer.modified)
-    if span is None or request.method == "HEAD":
+    if span is None:
         return web.Response(body=result.body, headers=headers)
     headers["Content-Range"] = f"bytes {span.first}-{span.last}/{len(result.body)}"
     return web.Response(status=206, body=result.body[span.first : span.last + 1], headers=headers)
@@ -97,8 +101,8 @@ def _options() -> web.Response:
     """Answer a CORS preflight without looking anything up."""
     headers = {
         **SECURITY,
-        "Allow": "GET, HEAD, OPTIONS",
-        "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+        "Allow": PICTURE_METHODS,
+        "Access-Control-Allow-Methods": PICTURE_METHODS,
         "Access-Control-Allow-Headers": "Range, If-None-Match, If-Modified-Since",
         "Access-Control-Max-Age": "86400",
         "Cache-Control": "public, max-age=86400",

@@ -1,18 +1,23 @@
-"""Originals as they are: whole, as a range, or 304."""
+"""Originals as they are: whole, as a range, or 304.
+
+A web server as a source may keep things to itself. Then `info.size` is 0 and the answer has no Content-Length and no
+ranges (an original that is really empty is answered the same way), `info.version` is empty and there is no ETag.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import time
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from proxy.delivery.deadline import Deadline
-from proxy.errors import ProxyError
+from proxy.delivery.render import Stages
+from proxy.errors import OriginUnavailable, ProxyError
 from proxy.plan.output import Format
 from proxy.plan.plan import CachePolicy
 from proxy.plan.request import ImageRequest
-from proxy.stores.base import ObjectInfo
+from proxy.stores.base import ByteRange, ObjectInfo
 from proxy.web.conditional import Preconditions, wanted_range
 from proxy.web.headers import (
     SANDBOX,
@@ -21,6 +26,7 @@ from proxy.web.headers import (
     cache_headers,
     disposition,
     file_name,
+    server_timing,
     tag_headers,
     validator_headers,
 )
@@ -30,37 +36,60 @@ from proxy.web.state import SITE
 async def answer_original(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:
     """Stream the original `reading.key`. One call to the store when there are neither conditions nor a range."""
     request["outcome"] = "original"
+    request["stages"] = Stages()
     passthrough = request.app[SITE].passthrough
     conditions = Preconditions.read(request.headers)
-    conditional = conditions.present or conditions.if_match or conditions.if_unmodified_since
-    if request.method == "GET" and not conditional and "Range" not in request.headers:
-        async with passthrough.open(reading.key, deadline) as opened:
-            headers = _headers(request, reading, opened.info, opened.format)
-            return await _stream(request, 200, headers, opened.info.size, opened.chunks)
+    if request.method == "GET" and conditions == Preconditions() and "Range" not in request.headers:
+        return await _whole(request, reading, deadline)
+    since = time.perf_counter()
     info = await passthrough.stat(reading.key, deadline)
+    request["stages"].add("look", since)
     etag = _etag(info)
-    if conditions.present and conditions.is_current(etag, info.modified):
-        headers = _headers(request, reading, info, None)
-        for name in ("Content-Type", "Content-Disposition", "Accept-Ranges", "Content-Security-Policy"):
-            headers.pop(name, None)
-        return web.Response(status=304, headers=headers)
-    conditions.check(etag, info.modified)
-    headers = _headers(request, reading, info, await passthrough.kind(info, deadline))
+    conditions.check(etag or "", info.modified)
+    if conditions.is_current(etag or "", info.modified):
+        return web.Response(status=304, headers=_headers(request, reading, info))
     if request.method == "HEAD":
-        headers["Content-Length"] = str(info.size)
-        return web.Response(headers=headers)
-    span = wanted_range(request.headers, size=info.size, etag=etag, modified=info.modified)
+        headers = _headers(request, reading, info) | _content_headers(
+            reading, info, await passthrough.kind(info, deadline)
+        )
+        return _without_body(headers, info.size)
+    span = wanted_range(request.headers, size=info.size, etag=etag or "", modified=info.modified) if info.size else None
     if span is None:
-        async with passthrough.open(reading.key, deadline) as opened:
-            headers = _headers(request, reading, opened.info, opened.format)
-            return await _stream(request, 200, headers, opened.info.size, opened.chunks)
-    headers["Content-Range"] = f"bytes {span.first}-{span.last}/{info.size}"
-    async with passthrough.open_range(info, span, deadline) as opened:
+        return await _whole(request, reading, deadline)
+    return await _part(request, reading, info, span, deadline)
+
+
+async def _whole(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:
+    since = time.perf_counter()
+    async with request.app[SITE].passthrough.open(reading.key, deadline) as opened:
+        request["stages"].add("open", since)
+        headers = _headers(request, reading, opened.info) | _content_headers(reading, opened.info, opened.format)
+        return await _stream(request, 200, headers, opened.info.size or None, opened.chunks)
+
+
+async def _part(
+    request: web.Request, reading: ImageRequest, info: ObjectInfo, span: ByteRange, deadline: Deadline
+) -> web.StreamResponse:
+    since = time.perf_counter()
+    async with request.app[SITE].passthrough.open_range(info, span, deadline) as opened:
+        request["stages"].add("open", since)
+        if opened.info.version != info.version:
+            # The client would join a part of the new version to what it has of the old one.
+            raise OriginUnavailable("the original changed while it was looked up; ask again")
+        headers = _headers(request, reading, info) | _content_headers(reading, info, opened.format)
+        headers["Content-Range"] = f"bytes {span.first}-{span.last}/{info.size}"
         return await _stream(request, 206, headers, span.last - span.first + 1, opened.chunks)
 
 
+def _without_body(headers: Headers, size: int) -> web.StreamResponse:
+    """The answer to HEAD: all of a GET's headers; a length that is not known is left out, never 0."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = size or None
+    return response
+
+
 async def _stream(
-    request: web.Request, status: int, headers: Headers, size: int, chunks: AsyncIterator[bytes]
+    request: web.Request, status: int, headers: Headers, size: int | None, chunks: AsyncIterator[bytes]
 ) -> web.StreamResponse:
     """Write chunks as they arrive. Once the status is out, a failure can only cut the connection."""
     response = web.StreamResponse(status=status, headers={**headers, "X-Request-Id": request["id"]})
@@ -69,36 +98,43 @@ async def _stream(
     try:
         async for chunk in chunks:
             await response.write(chunk)
-    except ProxyError as error:
-        # The promised length will not be met: break the connection so that no cache keeps half an original.
-        request["error"] = error
+    except ConnectionError:
+        raise
+    except Exception as error:
+        # The promised length will not be met: break the connection so that no cache keeps half an original, and no
+        # second answer is written into the first.
+        request["error"] = error if isinstance(error, ProxyError) else ProxyError("reading the original failed")
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionError("the original broke off") from error
-    with contextlib.suppress(ConnectionError):
-        await response.write_eof()
+    await response.write_eof()
     return response
 
 
-def _headers(request: web.Request, reading: ImageRequest, info: ObjectInfo, kind: Format | None) -> Headers:
-    site = request.app[SITE]
+def _headers(request: web.Request, reading: ImageRequest, info: ObjectInfo) -> Headers:
+    """What a 304 has, too."""
     versioned = reading.version_token is not None
-    inline = kind is not None and reading.attname is None
-    headers: Headers = {
+    return {
         **SECURITY,
-        **cache_headers(CachePolicy(), site.cache, versioned=versioned),
+        **cache_headers(CachePolicy(), request.app[SITE].cache, versioned=versioned),
         **validator_headers(_etag(info), info.modified),
         **tag_headers(info.key, ()),
-        "Cache-Status": "imgbang; fwd=request; detail=original",
-        "Accept-Ranges": "bytes",
+        "Cache-Status": "imgbang; fwd=bypass; detail=original",
+        "Server-Timing": server_timing(request["stages"]),
+    }
+
+
+def _content_headers(reading: ImageRequest, info: ObjectInfo, kind: Format | None) -> Headers:
+    inline = kind is not None and reading.attname is None
+    headers = {
         "Content-Type": kind.media_type if kind is not None else "application/octet-stream",
         "Content-Disposition": disposition(
             "inline" if inline else "attachment", reading.attname or file_name(info.key)
         ),
         "Content-Security-Policy": SANDBOX,
     }
-    return headers
+    return headers | ({"Accept-Ranges": "bytes"} if info.size else {})
 
 
-def _etag(info: ObjectInfo) -> str:
-    return f'"{info.version}"'
+def _etag(info: ObjectInfo) -> str | None:
+    return f'"{info.version}"' if info.version else None

@@ -1,14 +1,16 @@
 """The listening server: aiohttp's, hardened where it meets strangers directly.
 
-Two things that aiohttp leaves open are closed here. It waits for the first request on a connection without any timer,
-so half a header can hold a connection for ever; and it answers malformed HTTP with a text that quotes its parser, and a
-traceback in the log for each. nginx in front does both better; a proxy that is reached directly must survive, too.
+Three things that aiohttp leaves open are closed here. Half a header can hold a connection for as long as an idle one
+may live; a client that stops reading holds its answer, and its slot, for ever; and malformed HTTP is answered with a
+text that quotes the parser, and costs a traceback in the log each time. nginx in front does all of it better; a proxy
+that is reached directly must survive, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -16,12 +18,14 @@ from aiohttp.web_protocol import RequestHandler
 
 from proxy import logs
 from proxy.web.errors import problem_response
-from proxy.web.headers import NO_STORE, SECURITY
+from proxy.web.headers import NO_STORE, SECURITY, SERVER
 
 _log = logs.get("server")
 
 FIRST_REQUEST_SECONDS = 10.0
 """A connection must have sent one whole request head by then."""
+STALLED_SECONDS = 30.0
+"""A client must have taken something of its answer by then."""
 _CODES = {
     400: "malformed_http",
     408: "request_timeout",
@@ -31,23 +35,54 @@ _CODES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a connection has."""
+
+    first_request: float = FIRST_REQUEST_SECONDS
+    stalled: float = STALLED_SECONDS
+
+
 class _HardenedHandler(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_first_request_timer",)
+    __slots__ = ("_first_request_timer", "_patience", "_stalled_timer")
+
+    def __init__(self, server: web.Server, *, patience: Patience, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._patience = patience
+        self._first_request_timer: asyncio.TimerHandle | None = None
+        self._stalled_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the timer for the first request."""
         super().connection_made(transport)
-        self._first_request_timer = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._give_up)
+        self._first_request_timer = self._loop.call_later(self._patience.first_request, self._expect_request)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Stop the timer."""
-        self._first_request_timer.cancel()
+        """Stop the timers."""
+        for timer in (self._first_request_timer, self._stalled_timer):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
-    def _give_up(self) -> None:
-        if self._request_count == 0 and self.transport is not None:
+    def pause_writing(self) -> None:
+        """The client has more unread than fits: from now on it has so much time to read some of it."""
+        super().pause_writing()
+        self._stalled_timer = self._loop.call_later(self._patience.stalled, self._abort)
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        super().resume_writing()
+        if self._stalled_timer is not None:
+            self._stalled_timer.cancel()
+
+    def _expect_request(self) -> None:
+        if self._request_count == 0:
+            self._abort()
+
+    def _abort(self) -> None:
+        if self.transport is not None:
             self.transport.abort()
 
     def handle_error(
@@ -59,13 +94,17 @@ class _HardenedHandler(RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is not HTTP, or not within its limits, without quoting the parser."""
         del message
-        _malformed.note(status, exc)
+        if status < 500:
+            _malformed.note(status, exc)
+        else:  # raised where no middleware could see it
+            _log.error("internal_error", exc_info=exc)
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("an answer was already under way")
         code = _CODES.get(status, "malformed_http" if status < 500 else "internal_error")
         text = "the request is not well-formed HTTP, or its line or headers are too long"
         detail = text if status < 500 else "an internal error; it has been logged"
-        response = problem_response(status, code, detail, {**SECURITY, **NO_STORE})
+        # No application stands behind this answer, so nobody else names the server; aiohttp would name itself.
+        response = problem_response(status, code, detail, {**SECURITY, **NO_STORE, "Server": SERVER})
         response.force_close()
         return response
 
@@ -92,10 +131,12 @@ _malformed = _MalformedLog()
 class _HardenedServer(web.Server):
     """Makes hardened connections."""
 
+    patience: Patience
     handler_settings: dict[str, Any]
 
     def __call__(self) -> RequestHandler:
-        return _HardenedHandler(self, loop=asyncio.get_running_loop(), **self.handler_settings)
+        loop = asyncio.get_running_loop()
+        return _HardenedHandler(self, patience=self.patience, loop=loop, **self.handler_settings)
 
 
 class Runner(web.AppRunner):
@@ -104,7 +145,8 @@ class Runner(web.AppRunner):
     A client that goes away cancels its handler: when nobody waits any more, the work is given up.
     """
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, *, shutdown_timeout: float, patience: Patience = Patience()) -> None:
+        self._patience = patience
         self._handler_settings: dict[str, Any] = {
             "access_log": None,
             # Longer than nginx keeps idle upstream connections, so that nginx is the one to close.
@@ -116,5 +158,5 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         server = _HardenedServer(made.request_handler, request_factory=made.request_factory, handler_cancellation=True)
-        server.handler_settings = self._handler_settings
+        server.patience, server.handler_settings = self._patience, self._handler_settings
         return server

@@ -29,8 +29,7 @@ async def get_start_page(request: web.Request) -> web.Response:
     """Show the samples as clickable thumbnails, or a few words when there are none to show."""
     site = request.app[SITE]
     snapshot = site.book.current
-    keys = site.list_samples() if site.list_samples is not None else []
-    body = "".join(_section(key, snapshot) for key in keys) or _nothing(snapshot)
+    body = "".join(_section(key, snapshot) for key in site.samples) or _nothing(snapshot)
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>imgbang</title>"
         f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"

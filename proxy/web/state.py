@@ -38,8 +38,8 @@ class Site:
     """Seconds for one answer."""
     admin_token: str | None
     readiness: Callable[[], Readiness]
-    list_samples: Callable[[], list[str]] | None
-    """The keys that the start page shows; None: it shows none."""
+    samples: tuple[str, ...]
+    """The keys that the start page shows."""
 
 
 SITE = web.AppKey("site", Site)
