@@ -113,7 +113,7 @@ class Breaker:
         if probe:
             self._probing = False
             self._set(self._rest() if failed else None)
-        elif self._count(failed=failed):
+        elif self._rests_until is None and self._count(failed=failed):
             self._set(self._rest())
 
     def _count(self, *, failed: bool) -> bool:
@@ -162,10 +162,9 @@ class GuardedSource:
         async with AsyncExitStack() as stack:
             with self._breaker.guard():
                 opened = await stack.enter_async_context(self._source.open(key, span=span))
-            yield ObjectBody(opened.info, self._watched(opened.chunks))
+            yield ObjectBody(opened.info, self._watched(opened.chunks, self._breaker.generation))
 
-    async def _watched(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
-        generation = self._breaker.generation
+    async def _watched(self, items: AsyncIterator[T], generation: int) -> AsyncIterator[T]:
         try:
             async for item in items:
                 yield item
@@ -177,20 +176,26 @@ class GuardedSource:
 
 
 class GuardedStore(GuardedSource):
-    """A store behind a breaker."""
+    """A store behind two breakers: a full disk, or a bucket that cannot be written to, must not stop reading."""
 
-    def __init__(self, store: Store, breaker: Breaker | None = None) -> None:
+    def __init__(self, store: Store, breaker: Breaker | None = None, *, writing: Breaker | None = None) -> None:
         super().__init__(store, breaker)
         self._store = store
+        self._writing = writing or Breaker()
+
+    @property
+    def writing_state(self) -> State:
+        """The state of the breaker for `put` and `delete`, for metrics."""
+        return self._writing.state
 
     async def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
         """As the store does."""
-        with self._breaker.guard():
+        with self._writing.guard():
             await self._store.put(key, body, content_type=content_type, metadata=metadata)
 
     async def delete(self, key: str) -> None:
         """As the store does."""
-        with self._breaker.guard():
+        with self._writing.guard():
             await self._store.delete(key)
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
@@ -200,5 +205,5 @@ class GuardedStore(GuardedSource):
             first = await anext(keys, None)
         if first is not None:
             yield first
-            async for key in self._watched(keys):
+            async for key in self._watched(keys, self._breaker.generation):
                 yield key

@@ -19,6 +19,7 @@ cached is said when it is served.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -29,6 +30,7 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
+from botocore.loaders import Loader, create_loader
 
 from proxy.config import StoreSettings
 from proxy.errors import DeadlinePassed, NotAnImage, OriginRefused, OriginUnavailable, ProxyError, RangeRefused
@@ -174,9 +176,16 @@ class S3Store:
 def _session() -> tuple[AioSession, str]:
     """A session and the region."""
     session = get_session()
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
     # botocore reads AWS_DEFAULT_REGION only; every other AWS library, and Kubernetes' web identity, sets AWS_REGION.
     region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or "us-east-1"
     return session, region
+
+
+@functools.cache
+def _models(path: str | None) -> Loader:
+    # The descriptions of the service are megabytes of JSON; originals and results need them once.
+    return create_loader(path)
 
 
 def _is_aws(endpoint: str) -> bool:

@@ -1,0 +1,17 @@
+"""Fixtures for the stores: real servers, and settings with short time-outs."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.config import StoreSettings
+
+pytest.register_assert_rewrite("tests.contracts.store")
+
+from tests.servers.rclone import rclone_server  # noqa: E402, F401 - a fixture
+
+
+@pytest.fixture
+def settings() -> StoreSettings:
+    """Settings as in production, with a small pool: leaks show at once."""
+    return StoreSettings(pool=8)
