@@ -1,7 +1,7 @@
 """Imported once, by the fork server and by nothing else: what every render worker shares from birth.
 
 It must never import libvips, whose threads do not survive a fork. A stop signal to the whole process group is for the
-front to act on, so the fork server and its children ignore it: they end when the front does.
+front to act on, so the fork server and its children ignore it: they die with the front.
 """
 
 from __future__ import annotations
@@ -13,5 +13,7 @@ from PIL import BmpImagePlugin, IcoImagePlugin, Image  # noqa: F401 -- preloaded
 
 import proxy.imaging.job
 import proxy.imaging.tasks  # noqa: F401 -- preloaded
+from proxy.imaging.death import die_with_parent
 
+die_with_parent()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

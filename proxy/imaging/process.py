@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from multiprocessing import forkserver
 from typing import TypeVar
 
 import pebble
@@ -34,7 +35,7 @@ START_SECONDS = 30.0
 """For a worker to be born, load libvips and render its first picture; 0.3 on an idle machine."""
 
 _WATCHDOG_SECONDS = 0.5
-"""How long after a task's timeout we stop trusting pebble to have ended it."""
+"""How long after a task's time is up pebble kills its worker, should this loop be too busy to do so."""
 _END_SECONDS = 5.0
 """How long a killed process may take to be gone."""
 _POLL_SECONDS = 0.25
@@ -77,12 +78,10 @@ class RenderProcess:
         """
         self.tasks += 1
         try:
-            answer = asyncio.wrap_future(self._pool.schedule(task, args=args, timeout=seconds))
+            answer = asyncio.wrap_future(self._pool.schedule(task, args=args, timeout=seconds + _WATCHDOG_SECONDS))
         except RuntimeError as error:  # pebble has noticed its worker's death before we have
             raise WorkerLost("the worker's pool is closed") from error
-        await asyncio.wait(
-            (answer, self._gone), timeout=seconds + _WATCHDOG_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait((answer, self._gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return _result(answer)
         answer.add_done_callback(_ignore)
@@ -139,9 +138,11 @@ class RenderProcess:
 
 async def start_process(tasks: Tasks, *, svg: bool) -> RenderProcess:
     """Start a worker and see it render its first picture."""
-    pool = pebble.ProcessPool(max_workers=1, context=nursery(), initializer=tasks.start, initargs=(os.getpid(), svg))
+    pool = pebble.ProcessPool(max_workers=1, context=nursery(), initializer=tasks.start, initargs=(svg,))
+    # From this thread, which lives as long as the front does: the fork server is told to die with its parent thread.
+    forkserver.ensure_running()
     try:
-        # In a thread: the first worker of all brings up the fork server, which takes a tenth of a second.
+        # In a thread: the fork server may be busy for a tenth of a second.
         scheduled = await asyncio.to_thread(pool.schedule, tasks.warm_up, timeout=START_SECONDS)
         greeting = await asyncio.wait_for(asyncio.wrap_future(scheduled), START_SECONDS + _WATCHDOG_SECONDS)
         return RenderProcess(pool, greeting)

@@ -29,11 +29,11 @@ class Inspected:
     resident_bytes: int
 
 
-def start(front_pid: int, svg: bool) -> None:  # noqa: FBT001 -- the pool passes arguments by position
+def start(svg: bool) -> None:  # noqa: FBT001 -- the pool passes arguments by position
     """Make this process a render worker."""
     from proxy.imaging import worker  # noqa: PLC0415 -- see above
 
-    worker.start(front_pid, svg=svg)
+    worker.start(svg=svg)
 
 
 def warm_up() -> Greeting:
@@ -61,7 +61,7 @@ def render_job(job: RenderJob) -> RenderReport:
 class Tasks:
     """What a worker can be asked; tests put tasks in here that crash, hang or grow."""
 
-    start: Callable[[int, bool], None] = start
+    start: Callable[[bool], None] = start
     warm_up: Callable[[], Greeting] = warm_up
     inspect: Callable[[str, RenderLimits], Inspected] = inspect_original
     render: Callable[[RenderJob], RenderReport] = render_job

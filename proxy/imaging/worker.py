@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import signal
 import sys
 import tempfile
-import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from pathlib import Path
 import pyvips
 
 from proxy.imaging import library
+from proxy.imaging.death import die_with_parent
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.tasks import Greeting, Inspected
@@ -27,43 +26,19 @@ from proxy.imaging.transform import render
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Output, Target
 
-_PR_SET_PDEATHSIG = 1
 _M_ARENA_MAX = -8
 
 
-def start(front_pid: int, *, svg: bool) -> None:
-    """Make this process a render worker of the front process `front_pid`."""
+def start(*, svg: bool) -> None:
+    """Make this process a render worker."""
     # The front decides when a worker ends; a signal to the whole group (a terminal's Ctrl-C, an init system's stop)
     # must not tear renders that the front still wants to deliver.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    die_with(front_pid)
+    die_with_parent()
     if sys.platform == "linux":
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)  # libvips' threads would each keep an arena of freed memory
     library.start(svg=svg)
-
-
-def die_with(front_pid: int) -> None:
-    """Kill this process when the front is gone, even in the middle of a decode.
-
-    The parent is the fork server, which outlives the front as long as a worker holds its pipe; so the front itself is
-    watched, by a thread that sleeps until then. The parent's death counts as well: nobody would notice ours.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        try:
-            front = os.pidfd_open(front_pid)
-        except ProcessLookupError:
-            os.kill(os.getpid(), signal.SIGKILL)
-        else:
-            threading.Thread(target=_outlive_nobody, args=(front,), daemon=True).start()
-
-
-def _outlive_nobody(front: int) -> None:
-    watch = select.poll()
-    watch.register(front, select.POLLIN)
-    watch.poll()
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def warm_up() -> Greeting:
