@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -29,7 +29,14 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 from botocore.loaders import Loader, create_loader
 
 from proxy.config import StoreSettings
@@ -85,7 +92,7 @@ class S3Store:
         if name is None:
             raise missing(key)
         async with self._call(key):
-            answer = await self._client.head_object(Bucket=self._bucket, Key=name)
+            answer = await _again_if_dropped(self._client.head_object, Bucket=self._bucket, Key=name)
         return _info(key, answer, int(answer["ContentLength"]))
 
     @asynccontextmanager
@@ -97,7 +104,7 @@ class S3Store:
         extra = {} if span is None else {"Range": f"bytes={span.first}-{span.last}"}
         try:
             async with self._call(key):
-                answer = await self._client.get_object(Bucket=self._bucket, Key=name, **extra)
+                answer = await _again_if_dropped(self._client.get_object, Bucket=self._bucket, Key=name, **extra)
         except RangeRefused as error:
             if error.size:
                 raise
@@ -124,7 +131,8 @@ class S3Store:
         if name is None:
             raise unwritable(key)
         async with self._call(key, more=len(body) / _SLOWEST_UPLOAD):
-            await self._client.put_object(
+            await _again_if_dropped(
+                self._client.put_object,
                 Bucket=self._bucket,
                 Key=name,
                 Body=body,
@@ -137,7 +145,7 @@ class S3Store:
         name = self._name(key)
         if name is not None:
             async with self._call(key):
-                await self._client.delete_object(Bucket=self._bucket, Key=name)
+                await _again_if_dropped(self._client.delete_object, Bucket=self._bucket, Key=name)
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
         """ListObjectsV2, page by page; what is no key (such as the `folder/` of a console) is left out."""
@@ -173,6 +181,17 @@ class S3Store:
             raise DeadlinePassed("the bucket does not answer") from error
 
 
+async def _again_if_dropped(call: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
+    """Call once more, at once, if the server closed the connection: it may have been idle for longer than it keeps any.
+
+    Every call here may be repeated: reads, and writes of whole objects.
+    """
+    try:
+        return await call(**arguments)
+    except ConnectionClosedError:
+        return await call(**arguments)
+
+
 def _session() -> tuple[AioSession, str]:
     """A session and the region."""
     session = get_session()
@@ -201,8 +220,9 @@ def _config(settings: StoreSettings, checksums: str | None) -> AioConfig:
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
         max_pool_connections=settings.pool,
-        # The default of five attempts multiplies with the retries of CDNs and nginx before us.
-        retries={"mode": "standard", "total_max_attempts": 2},
+        # One attempt: the library's retries wait up to a second before the second, which a request would feel while
+        # the bucket is away; and they multiply with those of CDNs and nginx before us. See `_again_if_dropped`.
+        retries={"mode": "standard", "total_max_attempts": 1},
         connector_args={"keepalive_timeout": 12},
         # Else the first call parses a megabyte of JSON on the event loop.
         warm_up_loader_caches=True,

@@ -429,7 +429,7 @@ def test_two_thousand_presets_are_read_in_a_second() -> None:
 
 
 def test_shipped_presets_are_valid() -> None:
-    """The presets.toml that ships is read without problems, holds a dozen presets, and allows no ad-hoc sizes."""
+    """The presets.toml that ships is read without problems, holds a dozen presets, and allows a few sizes only."""
     text = (ROOT / "presets.toml").read_text()
 
     snapshot = read_presets(text)
@@ -437,7 +437,8 @@ def test_shipped_presets_are_valid() -> None:
     assert text.startswith("#:schema ./presets.schema.json\n")
     assert len(snapshot.presets) >= 12
     assert {"thumb", "small", "card", "blur", "auto"} <= set(snapshot.presets)
-    assert snapshot.adhoc.mode is AdhocMode.OFF
+    assert snapshot.adhoc.mode is AdhocMode.SIZES
+    assert len(snapshot.adhoc.sizes) <= 8
 
 
 @pytest.mark.parametrize("policy", ["off", "sizes", "signed", "any"])
