@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 from PIL import Image
@@ -53,3 +55,14 @@ def make_samples(directory: Path) -> None:
     (directory / "page.jpg").write_bytes(b"<!doctype html><script>alert(1)</script>")
     (directory / "truncated.jpg").write_bytes(encoded(photo, "JPEG", quality=90)[:9000])
     (directory / "empty.jpg").write_bytes(b"")
+
+
+def png_header(width: int, height: int, *, bits: int = 1) -> bytes:
+    """A PNG that claims to have this size, in a few dozen bytes: a bomb, if somebody believes it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
