@@ -1,0 +1,1 @@
+"""How fast it is, beside what it could be: `python -m bench`, or `make bench`. See docs/performance.md."""

@@ -1,0 +1,97 @@
+"""`python -m bench`: cold, hits and herd; or one command by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cold import cold as run_cold
+from bench.herd import herd as run_herd
+from bench.hits import hits as run_hits
+from bench.overload import overload as run_overload
+from bench.soak import soak as run_soak
+from bench.workload import BOXES
+
+app = typer.Typer(add_completion=False, help="Measure imgbang beside what it could be.")
+
+Directory = Annotated[
+    Path | None, typer.Option(help="A directory of photos; default: the corpus, or generated samples.")
+]
+Repeats = Annotated[int, typer.Option(min=1, help="Paired repeats; figures are medians.")]
+Connections = Annotated[int, typer.Option(min=1, help="Connections at the same time.")]
+PEER = "Another server: 'name=http://127.0.0.1:8888/unsafe/fit-in/{w}x{h}/{file}'; may be given several times."
+
+
+@app.callback(invoke_without_command=True)
+def everything(context: typer.Context) -> None:
+    """Without a command: cold, hits and herd, in about four minutes on two cores."""
+    if context.invoked_subcommand is None:
+        cold()
+        hits()
+        herd()
+
+
+@app.command()
+def cold(
+    photos: Directory = None,
+    repeats: Repeats = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Times each photo is asked for in each measurement.")] = 3,
+    connections: Connections = 6,
+    peer: Annotated[list[str] | None, typer.Option(help=PEER)] = None,
+) -> None:
+    """Nothing stored: decode floor, plain libvips, imgbang and peers at 50, 400 and 1200 px."""
+    peers = dict(_peer(text) for text in peer or [])
+    run_cold(photos, repeats=repeats, rounds=rounds, connections=connections, peers=peers).save()
+
+
+@app.command()
+def hits(
+    photos: Directory = None,
+    repeats: Repeats = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 1.5,
+    connections: Connections = 16,
+) -> None:
+    """From memory, from the results' directory, and 304, beside a bare aiohttp handler."""
+    run_hits(photos, repeats=repeats, seconds=seconds, connections=connections, boxes=BOXES[:2]).save()
+
+
+@app.command()
+def herd(photos: Directory = None, connections: Connections = 500, repeats: Repeats = 7) -> None:
+    """Many connections on one cold URL, beside one alone."""
+    run_herd(photos, connections=connections, repeats=repeats).save()
+
+
+@app.command()
+def soak(
+    photos: Directory = None,
+    broken: Annotated[Path | None, typer.Option(help="A directory of broken files to ask for as well.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.05)] = 10.0,
+    connections: Connections = 6,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks at the memory.")] = 2.0,
+) -> None:
+    """Mixed load for minutes: the memory of front and workers over time."""
+    run_soak(photos, broken, minutes=minutes, connections=connections, interval=interval).save()
+
+
+@app.command()
+def overload(
+    photos: Directory = None,
+    factor: Annotated[list[float] | None, typer.Option(help="Times the capacity; may be given several times.")] = None,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Length at each factor.")] = 20.0,
+    hit_rate: Annotated[float, typer.Option(min=1.0, help="Hits per second on the side.")] = 50.0,
+) -> None:
+    """Distinct cold URLs at a constant rate beyond capacity, with hits on the side."""
+    run_overload(photos, factors=factor or [0.5, 2.0, 10.0], seconds=seconds, hit_rate=hit_rate).save()
+
+
+def _peer(text: str) -> tuple[str, str]:
+    name, equals, template = text.partition("=")
+    if not equals or not template.startswith("http://"):
+        raise typer.BadParameter(f"expected name=http://…, got {text!r}")
+    return name, template
+
+
+if __name__ == "__main__":
+    app()

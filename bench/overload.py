@@ -1,0 +1,106 @@
+"""Overload: distinct cold URLs at a constant rate, several times what the server can do, with hits on the side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.figures import constant_schedule, counted, percentile
+from bench.load import Generator, Run, Sample, milliseconds
+from bench.report import Report
+from bench.servers import MIB, Imgbang, start_imgbang
+from bench.workload import BOXES, JPEG, ColdNames, Photos, Request, gather_photos, image_path
+
+BOX = BOXES[1]
+HIT, MISS = "hit", "miss"
+
+
+def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_rate: float) -> Report:
+    """Find the capacity, then send several times as much."""
+    report = Report("overload", {"factors": factors, "seconds": seconds, "hit_rate": hit_rate})
+    rows: list[list[object]] = []
+    memory: list[list[object]] = []
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="imgbang-bench-")))
+        gathered = gather_photos(photos, home / "images")
+        names = ColdNames(gathered, gathered.only(JPEG))
+        generator = stack.enter_context(Generator())
+        for number, factor in enumerate(factors):
+            env = {"IMGBANG_RESULTS": (home / f"results-{number}").as_uri()}
+            with start_imgbang(home / f"imgbang-{number}", gathered.root, env) as server:
+                capacity = _capacity(server, generator, names)
+                hits = _make_hits(server, gathered)
+                rate = capacity * factor
+                keys = names.at_least(round(rate * seconds))
+                misses = zip(
+                    constant_schedule(rate, seconds),
+                    (Request(MISS, image_path(key, BOX)) for key in keys),
+                    strict=False,
+                )
+                side = [
+                    (due, hits[index % len(hits)])
+                    for index, due in enumerate(constant_schedule(hit_rate, seconds, start=0.5 / hit_rate))
+                ]
+                before = sum(server.resident().values())
+                run = generator.constant(server.url, [*misses, *side])
+                after = sum(server.resident().values())
+            rows += _rows(factor, capacity, seconds, run)
+            late = percentile([one.late for one in run.samples], 0.99) * 1000
+            memory.append([f"{factor:g}", capacity, before / MIB, after / MIB, late])
+            report.raw[f"{factor:g}"] = {
+                kind: counted(Counter(one.status for one in run.of(kind))) for kind in (MISS, HIT)
+            }
+    report.table(
+        f"Overload: distinct cold URLs at {BOX}, {hit_rate:g} hits/s on the side, {seconds:g} s each",
+        ["times capacity", "class", "answers", "per second", "of capacity", "p50 ms", "p99 ms", "Retry-After"],
+        rows,
+        note="Times count from when each request was due.",
+    )
+    columns = ["times capacity", "capacity/s", "MiB before", "MiB after", "generator late, p99 ms"]
+    report.table("Overload: the server", columns, memory)
+    return report
+
+
+def _capacity(server: Imgbang, generator: Generator, names: ColdNames) -> float:
+    """Renders per second of a busy but not overloaded server."""
+
+    def run(rounds: int) -> Run:
+        return generator.closed(server.url, [Request(MISS, image_path(key, BOX)) for key in names.rounds(rounds)], 6)
+
+    run(2)
+    measured = run(8)
+    if set(measured.statuses) != {200}:
+        raise SystemExit(f"the capacity cannot be measured: {counted(measured.statuses)}")
+    return measured.rate
+
+
+def _make_hits(server: Imgbang, photos: Photos) -> list[Request]:
+    paths = [image_path(f"c0/{name}", BOX) for name in photos.only(JPEG)]
+    for path in paths:
+        server.get(path)
+    server.wait_quiet()
+    return [Request(HIT, path) for path in paths]
+
+
+def _rows(factor: float, capacity: float, seconds: float, run: Run) -> list[list[object]]:
+    misses = run.of(MISS)
+    strange = [one.status for one in misses if one.status not in (200, 503)]
+    classes: dict[str, list[Sample]] = {
+        "rendered": [one for one in misses if one.status == 200],
+        "refused, 503": [one for one in misses if one.status == 503],
+        f"other ({counted(Counter(strange))})": [one for one in misses if one.status not in (200, 503)],
+        "hits": run.of(HIT, 200),
+        "hits failed": [one for one in run.of(HIT) if one.status != 200],
+    }
+    rows = []
+    for name, samples in classes.items():
+        if samples or name in ("rendered", "refused, 503", "hits"):
+            # Goodput is what was ready while requests still came: the queue's last are answered after that.
+            rate = sum(one.due + one.seconds <= seconds for one in samples) / seconds
+            share: object = rate / capacity if name == "rendered" else float("nan")
+            told: object = sum(one.retry_after for one in samples) if name.startswith("refused") else ""
+            times = [milliseconds(samples, 0.5), milliseconds(samples, 0.99)]
+            rows.append([f"{factor:g}", name, len(samples), rate, share, *times, told])
+    return rows
