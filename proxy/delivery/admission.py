@@ -40,7 +40,8 @@ class Gate:
         self._slots = slots
         self._queue = queue
         self._longest_wait = longest_wait
-        # Mutable state: how much is inside and by how many, who waits with which weight, how long work takes on average.
+        # Mutable state: how much is inside and by how many, who waits with which weight, how long work takes on
+        # average.
         self._inside = 0
         self._holders = 0
         self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from proxy.delivery.admission import Gate
 from proxy.delivery.deadline import Deadline
-from proxy.delivery.freshness import Freshness
+from proxy.delivery.freshness import Freshness, Question
 from proxy.delivery.singleflight import SingleFlight
-from proxy.delivery.staging import Staging
+from proxy.delivery.staging import StagedFile, Staging
 from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginUnavailable, Overloaded, ProxyError
 from proxy.imaging.job import SourceInfo
 from proxy.metrics import Metrics
@@ -35,6 +34,8 @@ class Staged:
 
     info: ObjectInfo
     path: Path
+    seen: float
+    """When the store was asked for it, in seconds since the epoch."""
     users: int = 0
     idle_since: float = 0.0
     inspected: SourceInfo | None = None
@@ -66,9 +67,10 @@ class Originals:
         self._fetch_timeout = fetch_timeout
         self._queue_wait = queue_wait
         self._metrics = metrics
-        self._fetches: SingleFlight[Staged] = SingleFlight()
-        # Mutable state: what is staged, least recently used first.
+        self._fetches: SingleFlight[Staged | None] = SingleFlight()
+        # Mutable state: what is staged, least recently used first, and how many wait for a fetch of each key.
         self._staged: OrderedDict[str, Staged] = OrderedDict()
+        self._awaited: Counter[str] = Counter()
 
     @asynccontextmanager
     async def stage(self, key: str, deadline: Deadline) -> AsyncIterator[Staged]:
@@ -78,10 +80,9 @@ class Originals:
         """
         staged = self._reusable(key)
         while staged is None:
-            async with deadline.bound("original's store"):
-                fetched = await self._fetches.run(key, lambda: self._fetch(key))
-            # Between the end of the fetch and this line a purge may have discarded it again.
-            staged = fetched if self._staged.get(key) is fetched else None
+            fetched = await self._await_fetch(key, deadline)
+            # None, or discarded again between the end of the fetch and this line: it was purged meanwhile.
+            staged = fetched if fetched is not None and self._staged.get(key) is fetched else None
         staged.users += 1
         try:
             yield staged
@@ -120,66 +121,97 @@ class Originals:
         if staged is None:
             return None
         known = self._freshness.of(key)
-        if known is None or known.version != staged.info.version:
+        if known is None or not known.is_of(staged.info.version):
             self.discard(key)
             return None
         self._staged.move_to_end(key)
         return staged
 
-    async def _fetch(self, key: str) -> Staged:
+    async def _await_fetch(self, key: str, deadline: Deadline) -> Staged | None:
+        """Fetch together with everybody else; what we wait for is not evicted before we wake."""
+        self._awaited[key] += 1
+        try:
+            async with deadline.bound("original's store"):
+                return await self._fetches.run(key, lambda: self._fetch(key))
+        finally:
+            self._awaited[key] -= 1
+            if not self._awaited[key]:
+                del self._awaited[key]
+
+    async def _fetch(self, key: str) -> Staged | None:
+        """Bring it to disk; None if the key was purged meanwhile: what arrived may be older than the purge."""
         path = self._staging.new_path()
         # Its own deadline: variants with deadlines of their own share this fetch.
         deadline = Deadline.after(self._queue_wait + self._fetch_timeout)
+        outcome = "cancelled"
         try:
             async with self._gate.slot(deadline), deadline.bound("original's store", at_most=self._fetch_timeout):
-                info = await self._download(key, path)
-        except BaseException as error:
-            self._staging.discard(path)
-            if isinstance(error, OriginalNotFound):
-                self._freshness.learn_missing(key)
-            outcome = error.code if isinstance(error, ProxyError) else "cancelled"
-            self._metrics.fetches.labels(outcome).inc()
+                staged = await self._ask(key, path)
+            outcome = "ok" if staged else "outdated"
+        except ProxyError as error:
+            outcome = error.code
             raise
-        self._metrics.fetches.labels("ok").inc()
-        self._metrics.fetch_bytes.inc(info.size)
-        self._freshness.learn(info)
-        self.discard(key)
-        staged = self._staged[key] = Staged(info, path, idle_since=time.monotonic())
+        finally:
+            self._metrics.fetches.labels(outcome).inc()
+            if outcome != "ok":
+                self._staging.discard(path)
         return staged
 
-    async def _download(self, key: str, path: Path) -> ObjectInfo:
+    async def _ask(self, key: str, path: Path) -> Staged | None:
+        seen = time.time()
+        with self._freshness.asking(key) as question:
+            try:
+                info = await self._download(key, path, question)
+            except OriginalNotFound:
+                question.learn_missing()
+                raise
+            self._metrics.fetch_bytes.inc(info.size)
+            if question.outdated:
+                return None
+        self.discard(key)
+        staged = self._staged[key] = Staged(info, path, seen, idle_since=time.monotonic())
+        return staged
+
+    async def _download(self, key: str, path: Path, question: Question) -> ObjectInfo:
         async with self._source.open(key) as opened:
             info = opened.info
             self._check_size(info.size)
-            self._make_room(info.size)
-            self._staging.reserve(path, info.size)
-            received = 0
-            file: BinaryIO = await asyncio.to_thread(path.open, "xb")
+            self._reserve(path, info.size)
             try:
-                async for chunk in opened.chunks:
-                    received += len(chunk)
-                    if received > info.size:
-                        # Stores without a length say 0: account for what arrives.
-                        self._check_size(received)
-                        self._make_room(len(chunk))
-                        self._staging.reserve(path, received)
-                    await asyncio.to_thread(file.write, chunk)
-            finally:
-                await asyncio.to_thread(file.close)
-        if received < info.size:
-            raise OriginUnavailable("the original arrived incomplete")
+                size, checksum = await self._receive(opened.chunks, path, info.size)
+            except OSError as error:
+                raise Overloaded("too busy: the original cannot be staged; try again in 1 s") from error
+        # Where the store cannot tell one version from another, the bytes themselves do.
+        info = replace(info, size=size, version=info.version or f"crc32-{checksum:08x}-{size:x}")
+        question.learn(info.version, info.modified)
         return info
+
+    async def _receive(self, chunks: AsyncIterator[bytes], path: Path, promised: int) -> tuple[int, int]:
+        """Write the body to a new file; its length and CRC-32. `promised` 0: the store does not tell the length."""
+        received = 0
+        file = StagedFile(path)
+        try:
+            async for chunk in chunks:
+                received += len(chunk)
+                if received > promised:
+                    self._check_size(received)
+                    self._reserve(path, received)
+                await asyncio.to_thread(file.write, chunk)
+        finally:
+            file.close()
+        if promised and received != promised:
+            raise OriginUnavailable("the original is not as long as its store says")
+        return received, file.checksum
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
             raise OriginalTooLarge(f"the original has more than the {self._max_bytes} bytes allowed")
 
-    def _make_room(self, more: int) -> None:
-        """Delete idle originals, the least recently used first, until `more` bytes fit."""
+    def _reserve(self, path: Path, size: int) -> None:
+        """Account `size` bytes in all for `path`; idle originals make room, the least recently used first."""
         for key, staged in list(self._staged.items()):
-            if self._staging.fits(more):
-                return
-            if staged.users == 0:
+            if self._staging.fits(path, size):
+                break
+            if staged.users == 0 and key not in self._awaited:
                 self.discard(key)
-        if not self._staging.fits(more):
-            raise Overloaded("too busy: no room to stage the original; try again in 1 s")
+        self._staging.reserve(path, size)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from proxy.delivery.admission import Gate
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.freshness import Freshness
-from proxy.errors import NotAnImage, OriginalNotFound
+from proxy.errors import NotAnImage, OriginalNotFound, OriginUnavailable, RangeRefused
 from proxy.imaging.sniff import HEAD_BYTES, sniff
 from proxy.plan.output import Format
 from proxy.stores.base import ByteRange, ObjectInfo, Source
@@ -45,49 +45,60 @@ class Passthrough:
     async def stat(self, key: str, deadline: Deadline) -> ObjectInfo:
         """What is known of the original; OriginalNotFound at once if it was missing a moment ago."""
         self._raise_if_missing(key)
-        async with deadline.bound("original's store"):
+        with self._freshness.asking(key) as question:
             try:
-                info = await self._source.stat(key)
+                async with deadline.bound("original's store"):
+                    info = await self._source.stat(key)
             except OriginalNotFound:
-                self._freshness.learn_missing(key)
+                question.learn_missing()
                 raise
-        self._freshness.learn(info)
+            question.learn(info.version, info.modified)
         return info
 
     async def kind(self, info: ObjectInfo, deadline: Deadline) -> Format | None:
         """What kind of image an original is."""
         place = (info.key, info.version)
-        if place not in self._kinds:
-            head = b""
-            if info.size:
-                span = ByteRange(0, min(info.size, HEAD_BYTES) - 1)
-                async with deadline.bound("original's store"), self._source.open(info.key, span=span) as opened:
-                    head = b"".join([chunk async for chunk in opened.chunks])
-            self._learn_kind(info, _kind(head))
-        return self._kinds[place]
+        if place in self._kinds:
+            return self._kinds[place]
+        # Asked for whatever the size: an HTTP origin may not tell it.
+        span = ByteRange(0, HEAD_BYTES - 1)
+        try:
+            async with deadline.bound("original's store"), self._source.open(info.key, span=span) as opened:
+                kind = _kind(b"".join([chunk async for chunk in opened.chunks]))
+        except RangeRefused:
+            kind = None  # it is empty
+        self._learn_kind(info, kind)
+        return kind
 
     @asynccontextmanager
     async def open(self, key: str, deadline: Deadline) -> AsyncIterator[Opened]:
         """Open the whole original; its kind is sniffed from the first bytes that arrive."""
         self._raise_if_missing(key)
-        async with self._gate.slot(deadline):
-            try:
-                async with self._source.open(key) as opened:
-                    self._freshness.learn(opened.info)
+        async with self._gate.slot(deadline), AsyncExitStack() as stack:
+            with self._freshness.asking(key) as question:
+                try:
+                    # The deadline is for the beginning: how long the rest takes is up to the client.
                     async with deadline.bound("original's store"):
+                        opened = await stack.enter_async_context(self._source.open(key))
                         head, rest = await _first(opened.chunks)
-                    kind = _kind(head)
-                    self._learn_kind(opened.info, kind)
-                    yield Opened(opened.info, kind, _chain(head, rest))
-            except OriginalNotFound:
-                self._freshness.learn_missing(key)
-                raise
+                except OriginalNotFound:
+                    question.learn_missing()
+                    raise
+                question.learn(opened.info.version, opened.info.modified)
+            kind = _kind(head)
+            self._learn_kind(opened.info, kind)
+            yield Opened(opened.info, kind, _chain(head, rest))
 
     @asynccontextmanager
     async def open_range(self, info: ObjectInfo, span: ByteRange, deadline: Deadline) -> AsyncIterator[Opened]:
         """Open a part of an original that was looked up."""
         kind = await self.kind(info, deadline)
-        async with self._gate.slot(deadline), self._source.open(info.key, span=span) as opened:
+        async with self._gate.slot(deadline), AsyncExitStack() as stack:
+            async with deadline.bound("original's store"):
+                opened = await stack.enter_async_context(self._source.open(info.key, span=span))
+            if opened.info.version != info.version:
+                # The client would put parts of two pictures together under one entity tag.
+                raise OriginUnavailable("the original changed while it was read; try again")
             yield Opened(opened.info, kind, opened.chunks)
 
     def _raise_if_missing(self, key: str) -> None:
@@ -96,6 +107,8 @@ class Passthrough:
             raise OriginalNotFound(f"no original {key!r}")
 
     def _learn_kind(self, info: ObjectInfo, kind: Format | None) -> None:
+        if not info.version:
+            return  # the next version would look the same
         self._kinds[info.key, info.version] = kind
         while len(self._kinds) > _MOST_KINDS:
             self._kinds.popitem(last=False)
@@ -119,6 +132,7 @@ async def _first(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[byt
 
 
 async def _chain(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield head
+    if head:
+        yield head
     async for chunk in rest:
         yield chunk

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -30,16 +32,19 @@ from proxy.errors import (
     NotAnImage,
     OriginalNotFound,
     OriginalTooLarge,
-    OriginUnavailable,
+    Overloaded,
     ProxyError,
 )
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
-from proxy.imaging.workers import RenderWorkers
 from proxy.metrics import Metrics
 from proxy.plan.plan import Plan
 
 _REMEMBERED = (NotAnImage, OriginalTooLarge, CannotRender)
 """What asking again would not change at once: it lies in the picture itself."""
+_FAIR_SHARE = 0.8
+"""Of the longest time a worker may ever take: what is not done in so much of it never will be."""
+_MOST_ATTEMPTS = 2
+"""Renders of one flight, when the original is purged under the first."""
 
 
 class Outcome(StrEnum):
@@ -88,6 +93,23 @@ class Conditions(Protocol):
         ...
 
 
+class Workers(Protocol):
+    """Who makes the pixels; see `proxy/imaging/workers.py`."""
+
+    @property
+    def versions(self) -> str:
+        """The libraries that make the pixels: a part of every entity tag."""
+        ...
+
+    async def inspect(self, path: str, *, timeout: float) -> SourceInfo:  # noqa: ASYNC109 -- the time for all of it
+        """Read the header of the original at `path`; DeadlinePassed after `timeout` seconds."""
+        ...
+
+    async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:  # noqa: ASYNC109 -- likewise
+        """Render; the bytes are then at the job's `result_path`. DeadlinePassed after `timeout` seconds."""
+        ...
+
+
 class Renderer:
     """Turns plans into answers."""
 
@@ -97,7 +119,7 @@ class Renderer:
         results: Results,
         originals: Originals,
         freshness: Freshness,
-        workers: RenderWorkers,
+        workers: Workers,
         render_gate: Gate,
         memory_gate: Gate,
         staging: Staging,
@@ -143,7 +165,7 @@ class Renderer:
             answer = await self._answer_from_found(plan, found, conditions, stages, deadline)
             if answer is not None:
                 return answer
-        elif conditions.present:
+        elif conditions.present and known is None:
             since = time.perf_counter()
             async with deadline.bound("original's store"):
                 known = await self._freshness.look(plan.key)
@@ -162,8 +184,8 @@ class Renderer:
         if known.version is None:
             raise OriginalNotFound(f"no original {plan.key!r}")
         etag = etag_of(known.version, plan, self._workers.versions)
-        if not conditions.is_current(etag, known.modified):
-            return None
+        if not known.version or not conditions.is_current(etag, known.modified):
+            return None  # a store that cannot tell versions apart tells nothing here
         return Answer(None, etag, known.modified, Outcome.NOT_MODIFIED, "known", stages)
 
     async def _answer_from_found(
@@ -171,32 +193,39 @@ class Renderer:
     ) -> Answer | None:
         """Answer with a stored result, unless its original has changed."""
         result = found.result
-        age = max(0.0, time.time() - result.created)
-        if age < self._window and found.where is not Where.MEMORY:
-            # Rendered a moment ago, here or by another replica: as good as having looked at the original then.
+        age = max(0.0, time.time() - result.seen)
+        if age < self._window and found.where is Where.STORE:
+            # Made a moment ago by another replica: as good as having looked at the original when that one did.
             self._freshness.trust(plan.key, result.version, result.modified, age=age)
         outcome = Outcome.HIT
         known = self._freshness.of(plan.key)
         if known is None:
+            outcome = Outcome.STALE
             last = self._freshness.last_seen(plan.key)
-            if last is not None and last.version != result.version:
+            if last is not None and not last.is_of(result.version):
                 # Stored and remembered versions differ and neither is fresh: ask who is right before answering.
                 known = await self._look_or_none(plan.key, deadline)
             else:
                 self._freshness.look_later(plan.key)
-                outcome = Outcome.STALE
-        if known is not None and known.version != result.version:
-            await self._results.forget(plan)
-            return None
+        if known is not None:
+            if known.version is None:
+                raise OriginalNotFound(f"no original {plan.key!r}")
+            if not known.is_of(result.version):
+                await self._results.forget(plan, result)
+                return None
+            outcome = Outcome.HIT
         if conditions.is_current(result.etag, result.modified):
             return Answer(None, result.etag, result.modified, Outcome.NOT_MODIFIED, found.where.value, stages)
         return Answer(result, result.etag, result.modified, outcome, found.where.value, stages)
 
     async def _look_or_none(self, key: str, deadline: Deadline) -> Known | None:
+        """Look at the original of a stored result; None when its store does not tell: stale is better than nothing."""
         try:
             async with deadline.bound("original's store", at_most=deadline.remaining / 2):
-                return await self._freshness.look(key)
-        except (DeadlinePassed, OriginUnavailable):
+                return await self._freshness.look_for_result(key)
+        except OriginalNotFound:
+            raise
+        except ProxyError:
             return None
 
     async def _answer_from_flight(
@@ -227,73 +256,91 @@ class Renderer:
         """Render `plan`, keep the result, and remember a failure. Runs as a flight, under a deadline of its own."""
         recent = await self._results.recall(plan)
         known = self._freshness.of(plan.key)
-        if recent is not None and known is not None and recent.version == known.version:
+        if recent is not None and known is not None and known.is_of(recent.version):
             return recent
-        deadline = Deadline.after(self._deadline)
+        outcome = "cancelled"
         try:
-            since = time.perf_counter()
-            async with self._originals.stage(plan.key, deadline) as staged:
-                stages.add("fetch", since)
-                result = await self._render(plan, staged, deadline, stages)
+            result = await self._make_anew(plan, Deadline.after(self._deadline), stages)
+            outcome = "ok"
         except ProxyError as error:
-            self._metrics.renders.labels(error.code).inc()
+            outcome = error.code
             if isinstance(error, _REMEMBERED):
                 self._failures.remember(plan, error)
             raise
-        except asyncio.CancelledError:
-            self._metrics.renders.labels("cancelled").inc()
-            raise
-        self._metrics.renders.labels("ok").inc()
-        await self._results.keep(plan, result)
+        finally:
+            self._metrics.renders.labels(outcome).inc()
+        return result
+
+    async def _make_anew(self, plan: Plan, deadline: Deadline, stages: Stages) -> Result:
+        for _ in range(_MOST_ATTEMPTS):
+            with self._freshness.asking(plan.key) as question:
+                since = time.perf_counter()
+                async with self._originals.stage(plan.key, deadline) as staged:
+                    stages.add("fetch", since)
+                    result = await self._render(plan, staged, deadline, stages)
+            if not question.outdated:
+                await self._results.keep(plan, result)
+                break
+            # Purged meanwhile: it may show what the purge was for, and whoever asks after a purge may have joined us.
         return result
 
     async def _render(self, plan: Plan, staged: Staged, deadline: Deadline, stages: Stages) -> Result:
         since = time.perf_counter()
         async with self._render_gate.slot(deadline):
             stages.add("queue", since)
-            header = await self._inspect(staged, deadline, stages)
+            header = await self._inspect(plan, staged, deadline, stages)
             if header.estimated_bytes > self._memory_gate.statistics.limit:
                 raise OriginalTooLarge("decoding the original needs more memory than this server allows")
             async with self._memory_gate.slot(deadline, weight=header.estimated_bytes):
                 since = time.perf_counter()
                 report, body = await self._run(plan, staged, deadline)
+                self._metrics.render_seconds.observe(time.perf_counter() - since)
                 stages.add("render", since)
-        self._metrics.render_seconds.observe(stages.seconds["render"])
         version = staged.info.version
         return Result(
             body=body,
-            media_type=report.format.media_type,
+            media_type=report.media_type or report.format.media_type,
             width=report.width,
             height=report.height,
             frames=report.frames,
             version=version,
             modified=staged.info.modified,
             created=time.time(),
+            seen=staged.seen,
             renderer=self._workers.versions,
             etag=etag_of(version, plan, self._workers.versions),
         )
 
-    async def _inspect(self, staged: Staged, deadline: Deadline, stages: Stages) -> SourceInfo:
+    async def _inspect(self, plan: Plan, staged: Staged, deadline: Deadline, stages: Stages) -> SourceInfo:
         """The header of the original: read once for all variants, before any pixel."""
-        async with staged.lock:
+        since = time.perf_counter()
+        async with deadline.bound("render"), staged.lock:
             if staged.inspected is None:
-                since = time.perf_counter()
-                timeout = min(self._render_timeout, deadline.remaining)
-                staged.inspected = await self._workers.inspect(str(staged.path), timeout=timeout)
+                with self._timed(plan, deadline) as seconds:
+                    staged.inspected = await self._workers.inspect(str(staged.path), timeout=seconds)
                 stages.add("inspect", since)
             return staged.inspected
 
     async def _run(self, plan: Plan, staged: Staged, deadline: Deadline) -> tuple[RenderReport, bytes]:
         path = self._staging.new_path()
-        timeout = min(self._render_timeout, deadline.remaining)
+        job = RenderJob(str(staged.path), str(path), plan.operations, plan.output, self._limits)
         try:
-            job = RenderJob(str(staged.path), str(path), plan.operations, plan.output, self._limits)
-            report = await self._workers.run(job, timeout=timeout)
+            with self._timed(plan, deadline) as seconds:
+                report = await self._workers.run(job, timeout=seconds)
             return report, await asyncio.to_thread(path.read_bytes)
-        except DeadlinePassed as error:
-            if timeout == self._render_timeout:
-                # It had all the time there is: the picture is to blame, not the queue before it.
-                self._failures.remember(plan, error)
-            raise
+        except OSError as error:
+            raise Overloaded("too busy: the result could not be read back; try again in 1 s") from error
         finally:
             self._staging.discard(path)
+
+    @contextmanager
+    def _timed(self, plan: Plan, deadline: Deadline) -> Iterator[float]:
+        """Give a worker the seconds that are left; remember the picture that took about all there can be."""
+        seconds = min(self._render_timeout, deadline.remaining)
+        try:
+            yield seconds
+        except DeadlinePassed as error:
+            if seconds >= _FAIR_SHARE * min(self._render_timeout, self._deadline):
+                # The picture is to blame, not the queue before it.
+                self._failures.remember(plan, error)
+            raise

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.plan.output import Target
+from proxy.plan.output import MEDIA_TYPES, Target
 from proxy.plan.plan import Plan
 
-_LONGEST_METADATA = 1000
-"""Bytes of one metadata value: S3 allows 2 KB for all of them together."""
-_KEPT_OF_KEY = 700
+_LONGEST_PLAN = 900
+_LONGEST_PRESETS = 300
+"""Bytes of these metadata values: S3 allows 2 KB for all names and values together, and a version may have 256."""
+KEPT_OF_KEY = 700
 """Bytes of a long key that stay readable in a result's name: purging by a prefix still finds it."""
 _LONGEST_NAME = 1024 - 128
 """Bytes of a result's name; leaves room for the prefix of the store, within S3's 1,024 bytes for a key."""
+_SHORTENED = re.compile(r"~[0-9a-f]{40}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Result:
     """When that original was last modified, in seconds since the epoch."""
     created: float
     """When it was rendered, in seconds since the epoch."""
+    seen: float
+    """When that original was fetched, in seconds since the epoch: what it says of freshness is as old as this."""
     renderer: str
     """The version of the renderer that made it."""
     etag: str
@@ -44,21 +50,24 @@ class Result:
             "version": self.version,
             "modified": repr(self.modified),
             "created": repr(self.created),
+            "seen": repr(self.seen),
             "renderer": self.renderer,
             "width": str(self.width),
             "height": str(self.height),
             "frames": str(self.frames),
             "bytes": str(len(self.body)),
             "crc32": f"{zlib.crc32(self.body):08x}",
-            "plan": plan.canonical()[:_LONGEST_METADATA],
-            "presets": ",".join(plan.presets).encode("ascii", "backslashreplace").decode()[:_LONGEST_METADATA],
+            "plan": _ascii(plan.canonical())[:_LONGEST_PLAN],
+            "presets": _ascii(",".join(plan.presets))[:_LONGEST_PRESETS],
         }
 
     @classmethod
     def restore(cls, plan: Plan, body: bytes, media_type: str | None, metadata: Mapping[str, str]) -> Result | None:
         """Rebuild a stored result; None when it is not whole or not one of ours, and must be rendered again."""
         try:
-            if int(metadata["bytes"]) != len(body) or int(metadata["crc32"], 16) != zlib.crc32(body) or not media_type:
+            if int(metadata["bytes"]) != len(body) or int(metadata["crc32"], 16) != zlib.crc32(body):
+                return None
+            if media_type is None or media_type not in MEDIA_TYPES.values():
                 return None
             version, renderer = metadata["version"], metadata["renderer"]
             return cls(
@@ -68,8 +77,9 @@ class Result:
                 height=int(metadata["height"]),
                 frames=int(metadata["frames"]),
                 version=version,
-                modified=float(metadata["modified"]),
-                created=float(metadata["created"]),
+                modified=_time(metadata["modified"]),
+                created=_time(metadata["created"]),
+                seen=_time(metadata["seen"]),
                 renderer=renderer,
                 etag=etag_of(version, plan, renderer),
             )
@@ -88,12 +98,16 @@ def etag_of(version: str, plan: Plan, renderer: str) -> str:
 
 
 def result_base(key: str) -> str:
-    """What the names of all results of `key` begin with, up to the `!`: the key itself, unless it is too long."""
+    """What the names of all results of `key` begin with, up to the `!`: the key itself, unless it is too long.
+
+    The attack: a key that looks like the shortened name of another would share its results. So such a key is shortened,
+    too, and no two keys have the same base.
+    """
     encoded = key.encode()
-    if len(encoded) + 32 <= _LONGEST_NAME:
+    if len(encoded) + 32 <= _LONGEST_NAME and not _SHORTENED.search(key):
         return key
     digest = hashlib.sha256(encoded).hexdigest()[:40]
-    return f"{encoded[:_KEPT_OF_KEY].decode(errors='ignore')}~{digest}"
+    return f"{encoded[:KEPT_OF_KEY].decode(errors='ignore')}~{digest}"
 
 
 def result_name(plan: Plan) -> str:
@@ -118,3 +132,14 @@ def _extension(plan: Plan) -> str:
     if plan.output.target is Target.PLAIN and extension in ("jpg", "jpeg"):
         return "jpg"
     return "img"
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _time(text: str) -> float:
+    seconds = float(text)
+    if not math.isfinite(seconds):
+        raise ValueError("no time")
+    return seconds

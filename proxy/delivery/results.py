@@ -2,6 +2,9 @@
 
 Results are a cache: losing one, writing one twice or failing to write one costs work, never an answer. So a store that
 fails is a miss here, and a save that fails is counted and dropped. What is being saved can already be found.
+
+Each name is read once and saved once at a time: a crowd costs the store one read, and the save of an older result never
+lands after that of a newer one.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from enum import StrEnum
 from proxy import logs
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.memory import MemoryCache
-from proxy.delivery.result import Result, result_base, result_name
+from proxy.delivery.result import KEPT_OF_KEY, Result, result_base, result_name
+from proxy.delivery.singleflight import SingleFlight
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.metrics import Metrics
 from proxy.plan.plan import Plan
@@ -23,7 +27,7 @@ from proxy.stores.base import Store
 
 _log = logs.get("results")
 
-_TAIL = re.compile(r"!([a-z2-7]{16})\.[a-z0-9]+$")
+_TAIL = re.compile(r"!([a-z2-7]{16})\.[a-z0-9]+\Z")
 """What follows the key in a result's name."""
 _RECENT_SECONDS = 2.0
 """How long a new result is held for look-ups that began before it was there."""
@@ -78,12 +82,17 @@ class Results:
         self._read_timeout = read_timeout
         self._metrics = metrics
         self._slots = asyncio.Semaphore(save_slots)
-        # Mutable state: what is being saved, by name, and the tasks that do it.
+        # Mutable state: what is being saved and the latest task that does it, by name; every such task; the reads of
+        # the store under way; how often a purge began or ended.
         self._pending: dict[str, Result] = {}
         self._pending_bytes = 0
+        self._saving: dict[str, asyncio.Task[None]] = {}
         self._saves: set[asyncio.Task[None]] = set()
+        self._reads: SingleFlight[Result | None] = SingleFlight()
+        self._purges = 0
         # Results made in the last moments, whatever their size: look-ups that began before are still under way.
         self._recent: dict[str, Result] = {}
+        self._recent_bytes = 0
 
     @property
     def statistics(self) -> SaveStatistics:
@@ -100,10 +109,13 @@ class Results:
         if result is not None:
             return self._found(result, Where.PENDING)
         result = await self._read(plan, name, deadline)
+        # While the store was read, a newer one may have been rendered here.
+        newer = await self.recall(plan)
+        if newer is not None and newer is not result:
+            return self._found(newer, Where.MEMORY)
         if result is None:
             self._metrics.found.labels(Where.NOWHERE.value).inc()
             return None
-        await self._remember(name, result)
         return self._found(result, Where.STORE)
 
     async def recall(self, plan: Plan) -> Result | None:
@@ -118,9 +130,7 @@ class Results:
         """Keep a new result in memory and save it to the store without anybody waiting."""
         name = result_name(plan)
         await self._remember(name, result)
-        if sum(len(other.body) for other in self._recent.values()) < _RECENT_BYTES:
-            self._recent[name] = result
-        asyncio.get_running_loop().call_later(_RECENT_SECONDS, self._forget_recent, name, result)
+        self._hold_recent(name, result)
         if self._store is None:
             return
         if self._pending_bytes + len(result.body) > self._save_bytes:
@@ -128,9 +138,10 @@ class Results:
             return
         self._pending_bytes += len(result.body)
         self._pending[name] = result
-        task = asyncio.create_task(self._save(self._store, plan, name, result))
+        task = asyncio.create_task(self._save(self._store, plan, name, result, after=self._saving.get(name)))
+        self._saving[name] = task
         self._saves.add(task)
-        task.add_done_callback(self._saves.discard)
+        task.add_done_callback(lambda task: self._end_save(name, result, task))
 
     async def purge_key(self, key: str) -> int:
         """Delete every result of the original `key`; returns how many there were in the store."""
@@ -139,21 +150,26 @@ class Results:
 
     async def purge_prefix(self, prefix: str) -> int:
         """Delete every result of every original whose key begins with `prefix`."""
-        return await self._purge(prefix, lambda name: _key_part(name) is not None and name.startswith(prefix))
+        # Names keep so much of a long key. Beyond that, more than was asked for may go: it can be rendered again.
+        kept = prefix.encode()[:KEPT_OF_KEY].decode(errors="ignore")
+        return await self._purge(kept, lambda name: (_key_part(name) or "").startswith(kept))
 
     async def purge_fingerprints(self, fingerprints: Iterable[str]) -> int:
         """Delete every result of these plans, whatever the original."""
         wanted = frozenset(fingerprints)
         return await self._purge("", lambda name: _fingerprint_part(name) in wanted)
 
-    async def forget(self, plan: Plan) -> None:
-        """Drop the result from memory: it belongs to another version of its original."""
+    async def forget(self, plan: Plan, result: Result) -> None:
+        """Drop this result from memory: it belongs to another version of its original."""
         name = result_name(plan)
-        self._recent.pop(name, None)
-        await self._memory.delete(name)
+        if self._recent.get(name) is result:
+            self._drop_recent(name, result)
+        if await self._memory.get(name) is result:
+            await self._memory.delete(name)
 
     async def drain(self, seconds: float) -> int:
         """Wait for pending saves; what is not done in time is cancelled. Returns how many that were."""
+        await self._reads.close()
         if not self._saves:
             return 0
         _, late = await asyncio.wait(self._saves, timeout=seconds)
@@ -162,9 +178,18 @@ class Results:
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
 
-    def _forget_recent(self, name: str, result: Result) -> None:
-        if self._recent.get(name) is result:
+    def _hold_recent(self, name: str, result: Result) -> None:
+        if self._recent_bytes + len(result.body) > _RECENT_BYTES:
+            return
+        self._drop_recent(name, self._recent.get(name))
+        self._recent[name] = result
+        self._recent_bytes += len(result.body)
+        asyncio.get_running_loop().call_later(_RECENT_SECONDS, self._drop_recent, name, result)
+
+    def _drop_recent(self, name: str, result: Result | None) -> None:
+        if result is not None and self._recent.get(name) is result:
             del self._recent[name]
+            self._recent_bytes -= len(result.body)
 
     def _found(self, result: Result, where: Where) -> Found:
         self._metrics.found.labels(where.value).inc()
@@ -174,27 +199,42 @@ class Results:
         await self._memory.put(name, result, len(result.body) + _OVERHEAD)
 
     async def _read(self, plan: Plan, name: str, deadline: Deadline) -> Result | None:
-        if self._store is None:
+        """Read the store together with everybody else; a store that fails or is slow has nothing."""
+        store = self._store
+        if store is None:
             return None
         try:
             # A dead store may cost a part of the deadline, never all of it: there must be time left to render.
             patience = min(self._read_timeout, deadline.remaining / 3)
-            async with deadline.bound("results' store", at_most=patience), self._store.open(name) as opened:
-                body = b"".join([chunk async for chunk in opened.chunks])
-        except OriginalNotFound:
-            return None
+            async with deadline.bound("results' store", at_most=patience):
+                return await self._reads.run(name, lambda: self._read_store(store, plan, name))
         except ProxyError as error:
             _log.warning("result_unreadable", code=error.code, cause=repr(error.__cause__))
+            return None
+
+    async def _read_store(self, store: Store, plan: Plan, name: str) -> Result | None:
+        purges = self._purges
+        try:
+            async with Deadline.after(self._read_timeout).bound("results' store"), store.open(name) as opened:
+                body = b"".join([chunk async for chunk in opened.chunks])
+        except OriginalNotFound:
             return None
         result = Result.restore(plan, body, opened.info.content_type, opened.info.metadata)
         if result is None:
             self._metrics.found.labels("damaged").inc()
             _log.warning("result_damaged", bytes=len(body))
+        elif purges == self._purges and await self.recall(plan) is None:
+            # Neither purged nor rendered anew since the read began.
+            await self._remember(name, result)
         return result
 
-    async def _save(self, store: Store, plan: Plan, name: str, result: Result) -> None:
+    async def _save(
+        self, store: Store, plan: Plan, name: str, result: Result, *, after: asyncio.Task[None] | None
+    ) -> None:
         outcome = "cancelled"
         try:
+            if after is not None:
+                await asyncio.wait((after,))
             async with self._slots:
                 await store.put(name, result.body, content_type=result.media_type, metadata=result.metadata(plan))
             outcome = "ok"
@@ -203,23 +243,43 @@ class Results:
             _log.warning("result_not_saved", code=error.code, cause=repr(error.__cause__))
         finally:
             self._metrics.saves.labels(outcome).inc()
-            self._pending_bytes -= len(result.body)
-            if self._pending.get(name) is result:
-                del self._pending[name]
+
+    def _end_save(self, name: str, result: Result, task: asyncio.Task[None]) -> None:
+        # Not at the end of the task itself: one that is cancelled before it begins never gets there.
+        self._saves.discard(task)
+        self._pending_bytes -= len(result.body)
+        if self._pending.get(name) is result:
+            del self._pending[name]
+        if self._saving.get(name) is task:
+            del self._saving[name]
 
     async def _purge(self, prefix: str, wanted: Callable[[str], bool]) -> int:
+        self._purges += 1
+        try:
+            await self._forget_where(wanted)
+            # A save under way would bring back what is deleted now: let those finish first.
+            saves = [task for name, task in self._saving.items() if wanted(name)]
+            if saves:
+                await asyncio.wait(saves)
+            return 0 if self._store is None else await self._purge_store(self._store, prefix, wanted)
+        finally:
+            # What was read from the store before it was deleted there.
+            self._purges += 1
+            await self._forget_where(wanted)
+
+    async def _purge_store(self, store: Store, prefix: str, wanted: Callable[[str], bool]) -> int:
+        count = 0
+        async for name in store.list(prefix):
+            if wanted(name):
+                await store.delete(name)
+                self._metrics.purged.inc()
+                count += 1
+        return count
+
+    async def _forget_where(self, wanted: Callable[[str], bool]) -> None:
         await self._memory.delete_where(wanted)
-        self._recent = {name: result for name, result in self._recent.items() if not wanted(name)}
-        # A save under way would bring back what is deleted now: let those finish first.
-        await asyncio.gather(*self._saves, return_exceptions=True)
-        await self._memory.delete_where(wanted)
-        if self._store is None:
-            return 0
-        names = [name async for name in self._store.list(prefix) if wanted(name)]
-        for name in names:
-            await self._store.delete(name)
-        self._metrics.purged.inc(len(names))
-        return len(names)
+        for name in [name for name in self._recent if wanted(name)]:
+            self._drop_recent(name, self._recent[name])
 
 
 def _key_part(name: str) -> str | None:

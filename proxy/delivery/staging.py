@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +54,6 @@ class Staging:
         """A snapshot for metrics."""
         return StagingStatistics(len(self._reserved), self._used, self._limit)
 
-    @property
-    def limit(self) -> int:
-        """Most bytes that may be reserved."""
-        return self._limit
-
     def start(self) -> int:
         """Make this process's sub-directory and delete those of dead processes; returns how many those were."""
         self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,16 +82,15 @@ class Staging:
             raise RuntimeError("staging has not been started")
         return self._own / secrets.token_hex(12)
 
-    def fits(self, more: int) -> bool:
-        """Whether `more` bytes can be reserved now."""
-        return self._used + more <= self._limit
+    def fits(self, path: Path, size: int) -> bool:
+        """Whether `size` bytes in all can be accounted for the file at `path` now."""
+        return self._used - self._reserved.get(path.name, 0) + size <= self._limit
 
     def reserve(self, path: Path, size: int) -> None:
         """Account `size` bytes in all for the file at `path`; Overloaded when the budget does not allow it."""
-        more = size - self._reserved.get(path.name, 0)
-        if more > 0 and not self.fits(more):
+        if not self.fits(path, size):
             raise Overloaded("too busy: no room to stage the original; try again in 1 s")
-        self._used += more
+        self._used += size - self._reserved.get(path.name, 0)
         self._reserved[path.name] = size
 
     def discard(self, path: Path) -> None:
@@ -112,6 +107,9 @@ class StagedFile:
     file when it ends. (Closing the descriptor under it could send the rest of the chunk into somebody else's file.)
     """
 
+    checksum = 0
+    """The CRC-32 of what was written."""
+
     def __init__(self, path: Path) -> None:
         self._file = path.open("xb")
         # Mutable state: whether nobody wants it any more; the lock is held while a thread writes.
@@ -123,7 +121,8 @@ class StagedFile:
         with self._lock:
             if not self._closed:
                 self._file.write(chunk)
-                self._file.flush()
+                self._file.flush()  # so that closing has nothing left to write
+                self.checksum = zlib.crc32(chunk, self.checksum)
         if self._closed:
             self.close()
 
