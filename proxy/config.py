@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "IMGBANG_"
@@ -49,7 +49,7 @@ _UNITS = {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB, "t": 1024 * 1024 * MIB}
 def _read_bytes(value: object) -> object:
     """Read `64MiB`, `64M`, `1g` or plain bytes."""
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", value, re.IGNORECASE)
+        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?\s*", value, re.IGNORECASE)
         if match is None:
             raise ValueError("expected a number of bytes such as 67108864, 64MiB or 1GiB")
         return int(float(match[1]) * _UNITS[match[2].lower()])
@@ -59,7 +59,7 @@ def _read_bytes(value: object) -> object:
 def _read_seconds(value: object) -> object:
     """Read `15`, `1.5`, `500ms`, `15s`, `10m`, `1h` or `1d` as seconds."""
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)\s*", value)
+        match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m|h|d|)\s*", value)
         if match is None:
             raise ValueError("expected a time such as 15, 1.5, 500ms, 15s, 10m or 1h")
         return float(match[1]) * {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
@@ -72,7 +72,7 @@ Seconds = Annotated[float, BeforeValidator(_read_seconds)]
 
 def usable_cpus() -> int:
     """The processors this process may use: the cgroup's quota where there is one, else its affinity."""
-    available = len(os.sched_getaffinity(0))
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         if quota != "max":
@@ -113,7 +113,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it.")
-    redis: str | None = Field(None, description="Optional Redis, `redis://host[:port][/db]`, for fleets of replicas.")
+    redis: str | None = Field(
+        None, repr=False, description="Optional Redis, `redis://host[:port][/db]`, for fleets of replicas."
+    )
     admin_token: SecretStr | None = Field(
         None,
         min_length=1,
@@ -152,7 +154,7 @@ class Settings(BaseSettings):
     max_result_side: int = Field(8192, ge=1, le=30_000, description="Longest side of a result, in pixels.")
     max_result_pixels: int = Field(40_000_000, ge=1, description="Largest result, in pixels over all frames.")
     memory_budget: Bytes = Field(
-        default_factory=lambda: usable_memory() * 4 // 10,
+        default_factory=lambda: max(64 * MIB, usable_memory() * 4 // 10),
         ge=64 * MIB,
         description="Estimated bytes of decoded pixels in all renders together. Default: 40 % of the memory limit.",
     )
@@ -255,13 +257,24 @@ class Settings(BaseSettings):
             parse_signing_keys(value.get_secret_value())
         return value
 
-    @model_validator(mode="after")
-    def _check_relations(self) -> Settings:
-        if self.max_source_bytes > self.staging_bytes:
-            raise ValueError(
-                "IMGBANG_STAGING_BYTES must be at least IMGBANG_MAX_SOURCE_BYTES: an original is staged whole"
-            )
-        return self
+    @field_validator("presets")
+    @classmethod
+    def _check_presets(cls, value: str) -> str:
+        if "://" in value and not re.fullmatch(rf"s3://{_BUCKET}/.*[^/]", value):
+            raise ValueError("expected a file or s3://bucket/key")
+        return value
+
+    @field_validator("staging_bytes")
+    @classmethod
+    def _check_staging_bytes(cls, value: int, info: ValidationInfo) -> int:
+        # Here and not over the whole, so that it is reported together with all other problems.
+        most = info.data.get("max_source_bytes", 0)
+        if value < most:
+            raise ValueError(f"expected at least IMGBANG_MAX_SOURCE_BYTES={most}: an original is staged whole")
+        return value
+
+
+_BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}"
 
 
 def _checked_store_url(value: str) -> str:
@@ -270,11 +283,12 @@ def _checked_store_url(value: str) -> str:
         return value
     if parts.scheme == "file" and (parts.netloc in ("", ".", "..", "localhost")) and (parts.netloc or parts.path):
         return value
-    if parts.scheme == "s3" and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}", parts.netloc):
+    if parts.scheme == "s3" and re.fullmatch(_BUCKET, parts.netloc):
         return value
     if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
+        _ = parts.port  # raises ValueError when it is none
         return value
-    raise ValueError("expected file://directory, s3://bucket[/prefix] or https://host[/path]")
+    raise ValueError("expected file:///directory, file://./directory, s3://bucket[/prefix] or https://host[/path]")
 
 
 def parse_signing_keys(text: str) -> dict[str, str]:
@@ -329,12 +343,17 @@ def read_settings(flags: Mapping[str, Any] | None = None) -> Settings:
 def unknown_variables() -> tuple[str, ...]:
     """Names in the environment that begin with the prefix and are no setting: typos, most likely."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    return tuple(sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known))
+    unknown = (name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    return tuple(sorted(name for name in unknown if not _SERVICE_LINK.fullmatch(name)))
+
+
+_SERVICE_LINK = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+"""What Kubernetes gives every pod for a Service whose name begins with "imgbang"."""
 
 
 def _drop_service_links() -> None:
-    # Kubernetes gives every pod IMGBANG_PORT=tcp://10.0.0.1:80 when a Service is called "imgbang".
-    if os.environ.get("IMGBANG_PORT", "").startswith("tcp://"):
+    # For a Service that is called just "imgbang" it is IMGBANG_PORT=tcp://10.0.0.1:80, which is a setting's name.
+    if re.match(r"(tcp|udp|sctp)://", os.environ.get("IMGBANG_PORT", "")):
         del os.environ["IMGBANG_PORT"]
 
 
@@ -347,5 +366,9 @@ def _problem(detail: Any) -> str:
     if not detail["loc"]:
         return message
     name = str(detail["loc"][0])
-    value = "(not shown)" if name in _SECRET else repr(detail.get("input"))[:80]
+    value = "(not shown)" if name in _SECRET else _without_password(repr(detail.get("input")))[:80]
     return f"{PREFIX}{name.upper()}={value}: {message[0].lower()}{message[1:]}"
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@]*@", "//(not shown)@", text)

@@ -79,9 +79,6 @@ class Metrics:
         self.revalidations = Counter(
             "imgbang_revalidations_total", "Originals looked at again, by outcome.", ["outcome"], registry=registry
         )
-        self.refused = Counter(
-            "imgbang_refused_total", "Requests refused because a gate was full or slow.", ["gate"], registry=registry
-        )
         self.store_calls = Counter(
             "imgbang_store_calls_total",
             "Calls to a store by verb and outcome.",

@@ -8,7 +8,6 @@ its status is read), and it is the one method that works for a plain save, an at
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,14 +17,15 @@ from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 from proxy.plan.planner import PresetBook
 from proxy.plan.preset_file import MAX_FILE_BYTES, PresetProblems, read_presets
+from proxy.plan.presets import PresetSnapshot
 from proxy.stores.base import Source
 
 _log = logs.get("presets")
 
 FILE_INTERVAL = 0.3
-BUCKET_INTERVAL = 0.9
+BUCKET_INTERVAL = 0.7
 """Seconds between two looks: one small call to the bucket each."""
-READ_ANYWAY = 10
+READ_ANYWAY = 3
 """Looks after which the file is read even if its status is the same: a rewrite within one tick of its clock."""
 
 Look = Callable[[], Awaitable[str | None]]
@@ -50,10 +50,12 @@ class FileLook:
 
     def _look(self) -> str | None:
         # The status of what the links lead to: Kubernetes swaps a link above the file.
+        before, self._status = self._status, None  # after a look that fails, the next one reads
         status = os.stat(self._path)  # noqa: PTH116 -- the plain call: this runs three times a second
-        now = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        now = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
         self._looks += 1
-        if now == self._status and self._looks % READ_ANYWAY:
+        if now == before and self._looks % READ_ANYWAY:
+            self._status = now
             return None
         with self._path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -71,7 +73,9 @@ class BucketLook:
 
     async def __call__(self) -> str | None:
         """Look once: a HEAD, and a GET when the version has changed."""
-        if self._version is not None and (await self._source.stat(self._key)).version == self._version:
+        before, self._version = self._version, None  # after a look that fails, the next one reads
+        if before is not None and (await self._source.stat(self._key)).version == before:
+            self._version = before
             return None
         content = bytearray()
         async with self._source.open(self._key) as opened:
@@ -105,7 +109,7 @@ class PresetWatcher:
     async def start(self) -> None:
         """Load the presets, or fail with PresetProblems, PresetsUnreadable, OSError or a ProxyError; then watch."""
         text = await self._look()
-        self._book.replace(read_presets(text or "", name=self._name))
+        self._book.replace(await self._read(text or ""))
         self._text = text
         self._metrics.presets_reloads.labels("ok").inc()
         self._task = asyncio.create_task(self._watch(), name="presets")
@@ -114,8 +118,7 @@ class PresetWatcher:
         """Stop watching."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def check(self) -> None:
         """Look once, and put what changed into use; a problem is reported in the book, in the log and as a metric."""
@@ -129,7 +132,7 @@ class PresetWatcher:
             return
         self._text = text
         try:
-            snapshot = read_presets(text, name=self._name)
+            snapshot = await self._read(text)
         except PresetProblems as problems:
             self._report(str(problems))
             return
@@ -140,7 +143,15 @@ class PresetWatcher:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            await self.check()
+            try:
+                await self.check()
+            except Exception as error:  # noqa: BLE001 -- a bug must not end the watch: the next edit may be fine
+                self._report(f"{self._name}: cannot be read: an internal error; it has been logged")
+                _log.error("presets_watch_failed", exc_info=error)
+
+    async def _read(self, text: str) -> PresetSnapshot:
+        # In a thread: thousands of presets take a good part of a second.
+        return await asyncio.to_thread(read_presets, text, name=self._name)
 
     def _report(self, problem: str) -> None:
         if problem == self._book.problem:
