@@ -11,8 +11,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from proxy import logs
-from proxy.errors import ProxyError
 from proxy.metrics import Metrics
+from proxy.web.state import ERROR, OUTCOME, REQUEST_ID, STAGES
 
 _log = logs.get("access")
 _UNLOGGED = frozenset({"/-/live", "/-/ready", "/-/metrics"})
@@ -26,8 +26,8 @@ def access_middleware(metrics: Metrics) -> Middleware:
     async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         given = request.headers.get("X-Request-Id", "")
-        request["id"] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        request["outcome"] = "other"
+        request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request[OUTCOME] = "other"
         status, size = 499, 0
         try:
             response = await handler(request)
@@ -35,9 +35,9 @@ def access_middleware(metrics: Metrics) -> Middleware:
             if request.method != "HEAD":
                 size = response.content_length or (response.body_length if response.prepared else 0)
             if not response.prepared:
-                response.headers["X-Request-Id"] = request["id"]
+                response.headers["X-Request-Id"] = request[REQUEST_ID]
         except (asyncio.CancelledError, ConnectionError):
-            request["outcome"] = "client-gone"
+            request[OUTCOME] = "client-gone"
             raise
         else:
             return response
@@ -49,8 +49,8 @@ def access_middleware(metrics: Metrics) -> Middleware:
 
 
 def _record(metrics: Metrics, request: web.Request, status: int, seconds: float, size: int) -> None:
-    error = request.get("error")
-    outcome = "error" if isinstance(error, ProxyError) else request["outcome"]
+    error = request.get(ERROR)
+    outcome = "error" if error is not None else request[OUTCOME]
     metrics.requests.labels(str(status), outcome).inc()
     metrics.request_seconds.labels(outcome).observe(seconds)
     if request.path in _UNLOGGED:
@@ -62,9 +62,9 @@ def _record(metrics: Metrics, request: web.Request, status: int, seconds: float,
         "outcome": outcome,
         "bytes": size,
         "ms": round(seconds * 1000, 2),
-        "id": request["id"],
+        "id": request[REQUEST_ID],
     }
-    if isinstance(error, ProxyError):
+    if error is not None:
         fields["code"] = error.code
         fields["detail"] = error.message
         cause = error.__cause__
@@ -72,8 +72,8 @@ def _record(metrics: Metrics, request: web.Request, status: int, seconds: float,
             fields["cause"] = " | ".join([repr(cause), *getattr(cause, "__notes__", ())])[:1000]
         if notes := getattr(error, "__notes__", None):
             fields["notes"] = " | ".join(notes)[:1000]
-    if "stages" in request:
-        fields["stages_ms"] = {stage: round(took * 1000, 2) for stage, took in request["stages"].seconds.items()}
+    if STAGES in request:
+        fields["stages_ms"] = {stage: round(took * 1000, 2) for stage, took in request[STAGES].seconds.items()}
     if status >= 500:
         _log.warning("request", **fields)
     else:

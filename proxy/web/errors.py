@@ -40,6 +40,7 @@ from proxy.web.headers import (
     Headers,
     negative_headers,
 )
+from proxy.web.state import ERROR
 
 _log = logs.get("errors")
 
@@ -129,7 +130,7 @@ def error_middleware(defaults: CacheDefaults) -> Middleware:
         try:
             return await handler(request)
         except ProxyError as error:
-            request["error"] = error
+            request[ERROR] = error
             return problem(error, defaults)
         except web.HTTPException as error:
             return problem_response(
@@ -138,9 +139,9 @@ def error_middleware(defaults: CacheDefaults) -> Middleware:
         except ConnectionError:
             raise  # the client went away while its answer was being written: nobody is left to tell
         except Exception as error:  # noqa: BLE001 -- the last resort: a bug is logged whole and answered with nothing
-            request["error"] = ProxyError("an internal error; it has been logged")
+            request[ERROR] = ProxyError("an internal error; it has been logged")
             _log.error("internal_error", path=request.raw_path[:200], exc_info=error)
-            return problem(request["error"], defaults)
+            return problem(request[ERROR], defaults)
 
     return answer_errors
 

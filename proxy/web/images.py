@@ -28,7 +28,7 @@ from proxy.web.headers import (
     validator_headers,
 )
 from proxy.web.originals import answer_original
-from proxy.web.state import SITE
+from proxy.web.state import OUTCOME, SITE, STAGES
 
 
 async def get_image(request: web.Request) -> web.StreamResponse:
@@ -55,8 +55,8 @@ async def _answer_reading(request: web.Request, reading: ImageRequest, deadline:
     plan = site.planner.plan(reading, request.headers.get("Accept"))
     conditions = Preconditions.read(request.headers)
     answer = await site.renderer.answer(plan, deadline, conditions)
-    request["outcome"] = answer.outcome.value
-    request["stages"] = answer.stages
+    request[OUTCOME] = answer.outcome.value
+    request[STAGES] = answer.stages
     conditions.check(answer.etag, answer.modified)  # before 304, too: If-Match comes first (RFC 9110 section 13.2.2)
     return _respond(request, reading, plan, answer)
 

@@ -30,20 +30,20 @@ from proxy.web.headers import (
     tag_headers,
     validator_headers,
 )
-from proxy.web.state import SITE
+from proxy.web.state import ERROR, OUTCOME, REQUEST_ID, SITE, STAGES
 
 
 async def answer_original(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:
     """Stream the original `reading.key`. One call to the store when there are neither conditions nor a range."""
-    request["outcome"] = "original"
-    request["stages"] = Stages()
+    request[OUTCOME] = "original"
+    request[STAGES] = Stages()
     passthrough = request.app[SITE].passthrough
     conditions = Preconditions.read(request.headers)
     if request.method == "GET" and conditions == Preconditions() and "Range" not in request.headers:
         return await _whole(request, reading, deadline)
     since = time.perf_counter()
     info = await passthrough.stat(reading.key, deadline)
-    request["stages"].add("look", since)
+    request[STAGES].add("look", since)
     etag = _etag(info)
     conditions.check(etag or "", info.modified)
     if conditions.is_current(etag or "", info.modified):
@@ -62,7 +62,7 @@ async def answer_original(request: web.Request, reading: ImageRequest, deadline:
 async def _whole(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:
     since = time.perf_counter()
     async with request.app[SITE].passthrough.open(reading.key, deadline) as opened:
-        request["stages"].add("open", since)
+        request[STAGES].add("open", since)
         headers = _headers(request, reading, opened.info) | _content_headers(reading, opened.info, opened.format)
         return await _stream(request, 200, headers, opened.info.size or None, opened.chunks)
 
@@ -72,7 +72,7 @@ async def _part(
 ) -> web.StreamResponse:
     since = time.perf_counter()
     async with request.app[SITE].passthrough.open_range(info, span, deadline) as opened:
-        request["stages"].add("open", since)
+        request[STAGES].add("open", since)
         if opened.info.version != info.version:
             # The client would join a part of the new version to what it has of the old one.
             raise OriginUnavailable("the original changed while it was looked up; ask again")
@@ -92,7 +92,7 @@ async def _stream(
     request: web.Request, status: int, headers: Headers, size: int | None, chunks: AsyncIterator[bytes]
 ) -> web.StreamResponse:
     """Write chunks as they arrive. Once the status is out, a failure can only cut the connection."""
-    response = web.StreamResponse(status=status, headers={**headers, "X-Request-Id": request["id"]})
+    response = web.StreamResponse(status=status, headers={**headers, "X-Request-Id": request[REQUEST_ID]})
     response.content_length = size
     await response.prepare(request)
     try:
@@ -103,7 +103,7 @@ async def _stream(
     except Exception as error:
         # The promised length will not be met: break the connection so that no cache keeps half an original, and no
         # second answer is written into the first.
-        request["error"] = error if isinstance(error, ProxyError) else ProxyError("reading the original failed")
+        request[ERROR] = error if isinstance(error, ProxyError) else ProxyError("reading the original failed")
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionError("the original broke off") from error
@@ -120,7 +120,7 @@ def _headers(request: web.Request, reading: ImageRequest, info: ObjectInfo) -> H
         **validator_headers(_etag(info), info.modified),
         **tag_headers(info.key, ()),
         "Cache-Status": "imgbang; fwd=bypass; detail=original",
-        "Server-Timing": server_timing(request["stages"]),
+        "Server-Timing": server_timing(request[STAGES]),
     }
 
 

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from proxy.delivery.passthrough import Passthrough
 from proxy.delivery.purge import Purger
-from proxy.delivery.render import Renderer
+from proxy.delivery.render import Renderer, Stages
+from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 from proxy.plan.planner import Planner, PresetBook
 from proxy.web.headers import CacheDefaults
@@ -43,3 +44,9 @@ class Site:
 
 
 SITE = web.AppKey("site", Site)
+
+# What handlers leave on a request for the access log.
+REQUEST_ID = web.RequestKey("id", str)
+OUTCOME = web.RequestKey("outcome", str)
+STAGES = web.RequestKey("stages", Stages)
+ERROR = web.RequestKey("error", ProxyError)

@@ -101,7 +101,15 @@ def test_ranges_outside(header: str) -> None:
 
 @pytest.mark.parametrize(
     ("if_range", "partial"),
-    [('"abc"', True), ('W/"abc"', False), ('"x"', False), (SAME, True), (BEFORE, False), (AFTER, False), ("junk", False)],
+    [
+        ('"abc"', True),
+        ('W/"abc"', False),
+        ('"x"', False),
+        (SAME, True),
+        (BEFORE, False),
+        (AFTER, False),
+        ("junk", False),
+    ],
 )
 def test_if_range(if_range: str, partial: bool) -> None:
     """If-Range wants the very same representation: a strong tag or the exact date (13.1.5)."""
@@ -110,7 +118,9 @@ def test_if_range(if_range: str, partial: bool) -> None:
     assert (span is not None) is partial
 
 
-@pytest.mark.parametrize("text", ["", "0", "Tue, 99 Nov 2023 22:13:20 GMT", "x" * 500, "Tue, 14 Nov 99999 22:13:20 GMT"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "Tue, 99 Nov 2023 22:13:20 GMT", "x" * 500, "Tue, 14 Nov 99999 22:13:20 GMT"]
+)
 def test_broken_dates(text: str) -> None:
     """What is no date is no date, whatever it looks like."""
     assert parse_date(text) is None

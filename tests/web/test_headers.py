@@ -37,7 +37,9 @@ def test_versioned() -> None:
 
 def test_no_store_wins() -> None:
     """A preset that must not be stored is not, whatever the URL promises."""
-    assert cache_headers(CachePolicy(max_age=0, no_store=True), DEFAULTS, versioned=True) == {"Cache-Control": "no-store"}
+    assert cache_headers(CachePolicy(max_age=0, no_store=True), DEFAULTS, versioned=True) == {
+        "Cache-Control": "no-store"
+    }
 
 
 def test_negative_caching_can_be_off() -> None:
