@@ -6,7 +6,7 @@ which is set before anything is renamed; a reader believes a sidecar only if bot
 sidecar is renamed into place first, then the body, under a lock that all writers of the directory share:
 
 - a crash in between leaves an old body beside a new sidecar: an object without metadata, never one with a wrong label;
-- a reader that comes in between sees them disagree, and looks again;
+- a reader that comes in between sees them disagree, and looks again under that lock;
 - racing writers cannot interleave; where locks do not work they leave at worst the first case.
 
 Nothing is synced to disk: results can be rendered again. What a power cut garbles is for the reader of a result to
@@ -26,15 +26,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from proxy.errors import OriginUnavailable, ProxyError
+from proxy.errors import OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores import directories, file_names
 from proxy.stores.base import CHUNK
 from proxy.stores.keys import is_key, missing, shown, unwritable
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EILSEQ}
-_LOOKS = 5
-"""How often a reader looks again when a body and its sidecar disagree; writers need microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,11 @@ class OpenFile:
         self._lock = threading.Lock()
         self._reading = False
         self._closed = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether body and sidecar belong together; where there is no sidecar, they do."""
+        return self.sidecar is None or self.sidecar.belongs_to(self.status)
 
     def read(self, offset: int, end: int) -> bytes:
         """Read a chunk of the bytes from `offset` to before `end`, at least one."""
@@ -104,13 +107,19 @@ def open_key(root: Path, key: str) -> OpenFile:
     if path is None:
         raise missing(key)
     with _translated(key, absent=True), directories.opened_root(root) as top:
-        for _ in range(_LOOKS):
-            opened = OpenFile(directories.open_file(top, path), _read_sidecar(top, path))
-            if opened.sidecar is None or opened.sidecar.belongs_to(opened.status):
-                return opened
-            opened.close()
-            time.sleep(0.001)
-        return OpenFile(directories.open_file(top, path), None)
+        opened = _look(top, path)
+        if opened.is_settled:
+            return opened
+        opened.close()
+        with directories.settled(top):
+            opened = _look(top, path)
+        if not opened.is_settled:
+            opened.sidecar = None
+        return opened
+
+
+def _look(root: int, path: str) -> OpenFile:
+    return OpenFile(directories.open_file(root, path), _read_sidecar(root, path))
 
 
 def write_key(root: Path, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
@@ -123,7 +132,7 @@ def write_key(root: Path, key: str, body: bytes, content_type: str, metadata: Ma
         note_name, _ = temporary(_dump(Sidecar(len(body), mtime_ns, content_type, metadata)))
         with directories.locked(top):
             if not directories.has_room(top, path):
-                raise OriginUnavailable(f"{shown(key)} cannot be a file and a directory at once in a local store")
+                raise OriginRefused(f"{shown(key)} cannot be a file and a directory at once in a local store")
             _place_sidecar(top, note_name, f"{file_names.METADATA}/{path}")
             directories.place(top, body_name, path)
 

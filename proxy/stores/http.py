@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Self
 from urllib.parse import quote
@@ -96,7 +96,14 @@ class HttpOrigin:
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:
         """One GET."""
         headers = {} if span is None else {"Range": f"bytes={span.first}-{span.last}"}
-        async with self._answer("GET", key, headers) as answer:
+        async with AsyncExitStack() as stack:
+            try:
+                answer = await stack.enter_async_context(self._answer("GET", key, headers))
+            except RangeRefused as error:
+                if error.size:
+                    raise
+                # Not every server tells the size with its 416, and our own 416 must: one more call in a rare case.
+                raise RangeRefused(error.message, (await self.stat(key)).size) from error
             info = _info(key, answer)
             promise = _promise(key, answer, info.size, span, self._settings.max_bytes)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from proxy.errors import OriginalNotFound, OriginUnavailable
+from proxy.errors import OriginalNotFound, OriginRefused
 
 MAX_KEY_BYTES = 1024
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
@@ -37,9 +37,9 @@ def missing(key: str) -> OriginalNotFound:
     return OriginalNotFound(f"there is no {shown(key)}")
 
 
-def unwritable(key: str) -> OriginUnavailable:
+def unwritable(key: str) -> OriginRefused:
     """The error for writing under a name that no store may hold."""
-    return OriginUnavailable(f"the store cannot hold an object named {shown(key)}")
+    return OriginRefused(f"the store cannot hold an object named {shown(key)}")
 
 
 def shown(key: str) -> str:

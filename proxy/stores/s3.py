@@ -149,21 +149,20 @@ class S3Store:
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
         """ListObjectsV2, page by page; what is no key (such as the `folder/` of a console) is left out."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix + prefix
-        )
-        iterator = pages.__aiter__()
+        start = {"Bucket": self._bucket, "Prefix": self._prefix + prefix}
+        more: dict[str, str] = {}
         while True:
             async with self._call(prefix):
-                page = await anext(iterator, None)
-            if page is None:
-                return
+                page = await _again_if_dropped(self._client.list_objects_v2, **start, **more)
             for entry in page.get("Contents", ()):
                 name = str(entry["Key"])
                 key = name.removeprefix(self._prefix)
                 # The second wall of the prefix: a server that ignores it must not have us delete others' objects.
                 if name.startswith(self._prefix + prefix) and is_key(key):
                     yield key
+            if not page.get("IsTruncated") or not page.get("NextContinuationToken"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _name(self, key: str) -> str | None:
         """The full name of `key` in the bucket; None where there cannot be one."""

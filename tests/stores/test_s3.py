@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,17 @@ from proxy.errors import (
 from proxy.stores.base import ByteRange
 from proxy.stores.s3 import S3Store
 from tests.contracts.store import LARGE, StoreContract, keys, read
-from tests.servers.faults import FaultProxy, Script, ScriptedServer, drip, reply, silence, then_close, then_stall
+from tests.servers.faults import (
+    FaultProxy,
+    Received,
+    Script,
+    ScriptedServer,
+    drip,
+    reply,
+    silence,
+    then_close,
+    then_stall,
+)
 from tests.servers.rclone import RcloneServer, find_rclone
 
 BUCKET = "pictures"
@@ -246,8 +256,10 @@ async def test_a_body_longer_than_promised(environment: pytest.MonkeyPatch) -> N
         ScriptedServer(reply(200, b"x" * 1400, length=1000, ETag='"e"'), honest) as server,
         at(server, environment, replace(FAST, read_timeout=5.0)) as store,
     ):
+        with suppress(OriginUnavailable):
+            assert await read(store, "a") == b"x" * 1000
         for _ in range(3):
-            assert await read(store, "a") in (b"x" * 1000, b"y" * 1000)
+            assert await read(store, "a") == b"y" * 1000
 
 
 async def test_a_range_is_ignored(environment: pytest.MonkeyPatch) -> None:
@@ -369,6 +381,19 @@ async def test_no_checksums_for_other_stores(environment: pytest.MonkeyPatch) ->
     assert server.received[0].headers["x-amz-meta-k"] == "v"
 
 
+async def test_checksums_for_aws(environment: pytest.MonkeyPatch) -> None:
+    """AWS itself gets the library's checksum with each write; seen by a proxy that stands in for it."""
+    async with ScriptedServer(reply(200, b"", ETag='"e"')) as server:
+        environment.setenv("AWS_ENDPOINT_URL_S3", "http://s3.eu-west-1.amazonaws.com")
+        environment.setenv("HTTP_PROXY", server.url)
+        environment.delenv("NO_PROXY", raising=False)
+        environment.delenv("no_proxy", raising=False)
+        async with S3Store(BUCKET, "pre", FAST) as store:
+            await store.put("a", b"x", content_type="image/png", metadata={})
+
+    assert any(name.startswith("x-amz-checksum-") for name in server.received[0].headers)
+
+
 async def test_path_style_where_an_endpoint_is_configured(environment: pytest.MonkeyPatch) -> None:
     """By default the bucket is in the path for a configured endpoint: few of those have wildcard names."""
     async with ScriptedServer(reply(200, b"x", ETag='"e"')) as server, at(server, environment) as store:
@@ -423,14 +448,54 @@ async def test_region(environment: pytest.MonkeyPatch, variables: dict[str, str]
     assert f"/{region}/s3/aws4_request" in server.received[0].headers["authorization"]
 
 
-async def test_at_most_two_attempts(environment: pytest.MonkeyPatch) -> None:
-    """A failing call is tried twice: retries multiply with those of every layer before us."""
-    patient = replace(FAST, read_timeout=5.0)
-    async with ScriptedServer(reply(500, xml("InternalError"))) as server, at(server, environment, patient) as store:
+async def test_a_failing_call_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
+    """What the bucket answers is an answer: retries multiply with those of every layer before us."""
+    async with ScriptedServer(reply(503, xml("SlowDown"))) as server, at(server, environment) as store:
         with pytest.raises(OriginUnavailable):
             await store.stat("a")
 
-    assert len(server.received) == 2
+    assert len(server.received) == 1
+
+
+async def test_a_dropped_connection_is_tried_once_more(environment: pytest.MonkeyPatch) -> None:
+    """A kept connection that the server has closed meanwhile costs one more attempt, at once; then it is an outage."""
+
+    async def drop(_request: Received, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    ok = reply(200, b"<ListBucketResult/>", ETag='"e"')
+    async with ScriptedServer(drop) as server, at(server, environment) as store:
+        for call in (
+            lambda: store.stat("a"),
+            lambda: read(store, "a"),
+            lambda: store.put("a", b"", content_type="a", metadata={}),
+            lambda: store.delete("a"),
+            lambda: keys(store, ""),
+        ):
+            server.received.clear()
+            server.scripts = [drop, ok]
+            await call()
+            assert len(server.received) == 2
+        server.received.clear()
+        server.scripts = [drop]
+        with pytest.raises(OriginUnavailable):
+            await store.stat("a")
+        # The HTTP library itself repeats what it sent on a connection it had kept: twice two attempts.
+        assert len(server.received) <= 4
+
+
+async def test_listings_of_several_pages(environment: pytest.MonkeyPatch) -> None:
+    """A listing goes on until the bucket says that it is complete."""
+    more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t+1</NextContinuationToken>"
+    pages = [
+        more + "<Contents><Key>pre/a</Key></Contents>",
+        "<IsTruncated>false</IsTruncated><Contents><Key>pre/b</Key></Contents>",
+    ]
+    scripts = [reply(200, f"<ListBucketResult>{page}</ListBucketResult>".encode()) for page in pages]
+    async with ScriptedServer(*scripts) as server, at(server, environment) as store:
+        assert await keys(store, "") == {"a", "b"}
+
+    assert "continuation-token=t%2B1" in server.received[1].target
 
 
 async def test_no_credentials(environment: pytest.MonkeyPatch) -> None:
