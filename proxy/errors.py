@@ -5,6 +5,7 @@
     │   ├── InvalidKey            …because of the key in it
     │   └── InvalidCommand        …because of a command or an argument in it
     ├── Unauthorized              a token is missing, wrong or expired
+    │   └── TokenRequired         …it would open what is protected
     ├── Forbidden                 understood, but not allowed here
     │   ├── OriginalsProtected
     │   └── AdhocRefused
@@ -70,6 +71,12 @@ class Unauthorized(ProxyError):
     """A token is missing, wrong or expired."""
 
     code = "unauthorized"
+
+
+class TokenRequired(Unauthorized):
+    """Originals are protected: only presets are served without a valid token."""
+
+    code = "originals_protected"
 
 
 class Forbidden(ProxyError):

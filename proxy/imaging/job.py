@@ -53,6 +53,8 @@ class RenderJob:
     operations: tuple[Operation, ...]
     output: Output
     limits: RenderLimits
+    overlays: tuple[tuple[str, str], ...] = ()
+    """What the operations read besides: its name in the plan, and its path on the local disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +74,5 @@ class RenderReport:
     """Of the worker process, after the render."""
     notes: tuple[str, ...] = field(default=())
     """For people: what was decided on the way (animation dropped, profile converted …)."""
+    media_type: str = ""
+    """Of the result; empty: that of its format. Set where the result is no picture."""

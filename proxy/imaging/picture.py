@@ -7,11 +7,18 @@ a decoder that reads top to bottom, once: a step that reads in another order, or
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyvips
 
+from proxy.errors import CannotRender
 from proxy.plan.geometry import Size
+from proxy.plan.operations import Watermark
+
+
+def no_overlays(_: Watermark) -> pyvips.Image:
+    """Open the image of a mark where none was brought."""
+    raise CannotRender("the image of the mark was not brought")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,8 @@ class Picture:
     orientation: int = 1
     """EXIF 1 to 8: what `AutoOrient` will do, then 1."""
     notes: tuple[str, ...] = ()
+    overlay: Callable[[Watermark], pyvips.Image] = field(default=no_overlays, compare=False, repr=False)
+    """Opens the image of a mark."""
 
     @property
     def first(self) -> pyvips.Image:

@@ -117,7 +117,7 @@ def interesting_box(image: pyvips.Image, size: Size, gravity: Gravity) -> Box:
 
 def extent(picture: Picture, operation: Extent) -> Picture:
     """Put each frame on a canvas; transparent parts show the canvas, too."""
-    canvas = Size(operation.width, operation.height)
+    canvas = operation.size(picture.size)
     box = place(picture.size, canvas, operation.gravity, operation.dx, operation.dy)
     if box == Box(0, 0, canvas.width, canvas.height) and not picture.has_alpha:
         return picture
@@ -193,9 +193,18 @@ def flip(picture: Picture, operation: Flip) -> Picture:
 
 def blur(picture: Picture, operation: Blur) -> Picture:
     """Gaussian blur, in integers: within 2 of 255, and up to twenty times as fast as in floats."""
-    return picture.in_memory().each(
-        lambda frame: premultiplied(frame, lambda flat: flat.gaussblur(operation.sigma)).cast("uchar")
-    )
+    radius, sigma = operation.radius, operation.sigma
+
+    def soften(flat: pyvips.Image) -> pyvips.Image:
+        return flat.gaussblur(sigma) if radius is None else short_blur(flat, sigma, radius)
+
+    return picture.in_memory().each(lambda frame: premultiplied(frame, soften).cast("uchar"))
+
+
+def short_blur(image: pyvips.Image, sigma: float, radius: int) -> pyvips.Image:
+    """Gaussian blur with a kernel that ends `radius` pixels from the middle."""
+    weights = [round(1000 * math.exp(-(at**2) / (2 * sigma**2))) for at in range(-radius, radius + 1)]
+    return image.convsep(pyvips.Image.new_from_list([weights], scale=sum(weights)), precision="integer")
 
 
 def sharpen(picture: Picture, operation: Sharpen) -> Picture:

@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyvips
@@ -19,16 +20,30 @@ import pyvips
 from proxy.errors import CannotRender
 from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
 from proxy.imaging.damage import reading
+from proxy.imaging.file_limits import copy_original, passes, write_within
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
+from proxy.imaging.jpeg_quality import settle_quality
 from proxy.imaging.library import translated
 from proxy.imaging.loading import load
 from proxy.imaging.metadata import copyright_of, stripped
+from proxy.imaging.overlays import opener
 from proxy.imaging.picture import Picture
+from proxy.imaging.reports import write_report
 from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, check_format, save
 from proxy.imaging.sizes import begin, check_sizes
-from proxy.imaging.steps import STEPS, flattened, scale_to
-from proxy.plan.output import Animation, ColourPolicy, Format, Metadata, Output, Target
+from proxy.imaging.step_table import STEPS
+from proxy.imaging.steps import flattened, scale_to
+from proxy.plan.output import (
+    Animation,
+    Answer,
+    ColourPolicy,
+    Format,
+    Metadata,
+    Orientation,
+    Output,
+    Target,
+)
 
 
 def render(job: RenderJob) -> RenderReport:
@@ -41,8 +56,16 @@ def render(job: RenderJob) -> RenderReport:
 
 
 def _render(job: RenderJob) -> RenderReport:
+    if job.output.answer is Answer.PICTURE:
+        return _picture(job)
+    return _report(job)
+
+
+def _picture(job: RenderJob) -> RenderReport:
     started = time.perf_counter()
     info = inspect(job.path, job.limits)
+    if passes(job, info):
+        return _original(job, info)
     frames = frames_wanted(info, job.output)
     check_sizes(job.operations, info, job.limits, frames)
     with reading(job.path, info.format):
@@ -52,7 +75,10 @@ def _render(job: RenderJob) -> RenderReport:
     decoded = time.perf_counter()
     with translated(lambda _: CannotRender(f"the picture cannot be written as {target.value.upper()}")):
         picture = fit_format(picture, target, job.output)
-        write(picture, target, job)
+        output = settle_quality(job.output, info, job.path, picture.size, target)
+        kept = write_within(job, output, target, lambda tried: write(picture, target, replace(job, output=tried)))
+    if not kept:
+        return _original(job, info)
     return RenderReport(
         format=target,
         size=Path(job.result_path).stat().st_size,
@@ -66,9 +92,42 @@ def _render(job: RenderJob) -> RenderReport:
     )
 
 
+def _original(job: RenderJob, info: SourceInfo) -> RenderReport:
+    """The original as the result."""
+    copy_original(job)
+    size = Path(job.result_path).stat().st_size
+    return RenderReport(
+        info.format, size, info.width, info.height, info.frames, 0.0, 0.0, 0, notes=("the original as it is",)
+    )
+
+
+def _report(job: RenderJob) -> RenderReport:
+    """A report about the original, or about the picture that the operations make of it."""
+    started = time.perf_counter()
+    path = job.path
+    if job.operations:
+        _picture(replace(job, output=replace(job.output, answer=Answer.PICTURE)))
+        path = job.result_path
+    info = inspect(path, job.limits)
+    with translated(lambda _: CannotRender("the original cannot be read as a picture")):
+        body = write_report(path, info, job.output.answer, job.limits)
+    Path(job.result_path).write_bytes(body)
+    return RenderReport(
+        info.format,
+        len(body),
+        info.width,
+        info.height,
+        info.frames,
+        time.perf_counter() - started,
+        0.0,
+        0,
+        media_type="application/json",
+    )
+
+
 def frames_wanted(info: SourceInfo, output: Output) -> int:
     """How many frames to load: all, if they are to be kept and the target can hold them."""
-    known = info.format if output.target is Target.SOURCE else output.target.known_format
+    known = info.format if output.target in (Target.SOURCE, Target.FAMILIAR) else output.target.known_format
     holds = output.target is Target.PLAIN or (known is not None and known.holds_animation)
     return info.frames if holds and output.animation is Animation.KEEP else 1
 
@@ -83,6 +142,8 @@ def make(job: RenderJob, info: SourceInfo, frames: int) -> Picture:
         # Scaled in its own colours, converted afterwards: fewer pixels to convert.
         picture = scale_to(picture, begun.target)
     picture = settle_colours(picture, job.output.colour)
+    if job.overlays:
+        picture = replace(picture, overlay=opener(dict(job.overlays), job.limits))
     for operation in begun.operations:
         picture = STEPS[type(operation)](picture, operation)
     return picture.in_memory()
@@ -92,7 +153,9 @@ def settle_format(picture: Picture, info: SourceInfo, output: Output) -> Format:
     """The format a rule like SOURCE or PLAIN means for this picture."""
     if (known := output.target.known_format) is not None:
         return known
-    if output.target is Target.SOURCE:
+    if output.target is Target.FAMILIAR and info.format in (Format.TIFF, Format.AVIF):
+        return Format.JPEG
+    if output.target in (Target.SOURCE, Target.FAMILIAR):
         return Format.PNG if info.format is Format.SVG else info.format
     if len(picture.frames) > 1:
         return Format.GIF
@@ -125,6 +188,11 @@ def write(picture: Picture, target: Format, job: RenderJob) -> None:
         keep.append("exif")
         for name, text in credit.items():
             image.set_type(pyvips.GValue.gstr_type, name, text)
+    if job.output.orientation is Orientation.KEEP and picture.orientation > 1 and target in HOLDS_EXIF:
+        keep = [*dict.fromkeys([*keep, "exif"])]
+        image.set_type(pyvips.GValue.gint_type, "orientation", picture.orientation)
+    if job.output.density is not None:
+        image = image.copy(xres=job.output.density / 25.4, yres=job.output.density / 25.4)
     if len(picture.frames) > 1:
         image.set_type(pyvips.GValue.gint_type, "page-height", picture.size.height)
         image.set_type(pyvips.GValue.array_int_type, "delay", list(picture.delays))

@@ -9,6 +9,7 @@ otherwise: a loop over `1x1 … 9999x9999` is the cheapest attack on a service o
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -96,6 +97,23 @@ class AdhocPolicy:
                 raise AdhocRefused(f"ad-hoc size {box} is not allowed without a signature")
             case AdhocMode.SIZES if box not in self.sizes:
                 raise AdhocRefused(f"ad-hoc size {box} is not allowed; allowed are {self._listed()}")
+            case _:
+                pass
+
+    def check_command(self, name: str, boxes: Iterable[str], *, signed: bool = False) -> None:
+        """Raise AdhocRefused unless a vendor command that names these boxes may be served."""
+        match self.mode:
+            case AdhocMode.OFF:
+                raise AdhocRefused(f"the command {name} is not allowed: ad-hoc commands are off here, ask for a preset")
+            case AdhocMode.SIGNED if not signed:
+                raise AdhocRefused(f"the command {name} is not allowed without a signature")
+            case AdhocMode.SIZES:
+                allowed = set(map(str, self.sizes))
+                for box in boxes:
+                    if box not in allowed:
+                        raise AdhocRefused(
+                            f"the command {name} asks for {box}, which is not allowed; allowed are {self._listed()}"
+                        )
             case _:
                 pass
 

@@ -21,6 +21,7 @@ class Colour:
     alpha: int = 255
 
     WHITE: ClassVar[Colour]
+    BLACK: ClassVar[Colour]
     TRANSPARENT: ClassVar[Colour]
 
     @classmethod
@@ -51,4 +52,5 @@ NAMES = {
 }  # fmt: skip
 
 Colour.WHITE = Colour(255, 255, 255)
+Colour.BLACK = Colour(0, 0, 0)
 Colour.TRANSPARENT = Colour(0, 0, 0, 0)

@@ -66,11 +66,59 @@ class Target(StrEnum):
     """The original's own format (SVG becomes PNG)."""
     PLAIN = "plain"
     """What every browser reads: GIF when animated, PNG when there is transparency, JPEG otherwise."""
+    FAMILIAR = "familiar"
+    """The original's own format; JPEG where browsers do not all read that (TIFF, AVIF), PNG for SVG."""
 
     @property
     def known_format(self) -> Format | None:
         """The format, where it is known before the picture is seen."""
-        return None if self in (Target.SOURCE, Target.PLAIN) else Format(self.value)
+        return None if self in (Target.SOURCE, Target.PLAIN, Target.FAMILIAR) else Format(self.value)
+
+
+class Answer(StrEnum):
+    """What a result is: the picture, or a JSON report about it in the shape of one vendor."""
+
+    PICTURE = "picture"
+    QINIU_INFO = "qiniu-info"
+    TENCENT_INFO = "tencent-info"
+    ALIYUN_INFO = "aliyun-info"
+    HUAWEI_INFO = "huawei-info"
+    UPYUN_INFO = "upyun-info"
+    UPYUN_META = "upyun-meta"
+    EXIF = "exif"
+    """Every EXIF field with its text and type (Qiniu, Tencent)."""
+    AVERAGE = "average"
+    """The average colour."""
+
+
+class QualityRule(StrEnum):
+    """How the quality asked for is to be understood, next to that of the original."""
+
+    EXACT = "exact"
+    """As it is."""
+    CORRECTED = "corrected"
+    """Of a JPEG, at most what the original's quality is worth at the new size (Qiniu)."""
+    AT_MOST = "at-most"
+    """Of a JPEG, at most the original's quality (Tencent, Aliyun `Q`)."""
+    AT_LEAST = "at-least"
+    """Of a JPEG, the original's quality, but not below (Tencent `lq`)."""
+    RELATIVE = "relative"
+    """A percentage of the original's quality (Tencent `rq`, Aliyun `q`)."""
+
+
+class OverLimit(StrEnum):
+    """What happens when a result has more bytes than its limit."""
+
+    LOWER_QUALITY = "lower-quality"
+    """JPEG only: the quality goes down until it fits, or cannot go lower."""
+    OR_ORIGINAL = "or-original"
+    """The same for every lossy format; if it still does not fit, the answer is the original."""
+    SMALLER = "smaller"
+    """The smaller one of result and original."""
+
+
+SOURCE_BYTES = -1
+"""As a limit: the size of the original."""
 
 
 class Metadata(StrEnum):
@@ -99,6 +147,22 @@ class Animation(StrEnum):
     """The first frame only."""
 
 
+class Orientation(StrEnum):
+    """What happens to an EXIF orientation that no operation has consumed."""
+
+    DROP = "drop"
+    KEEP = "keep"
+    """It is written into the result, so that it is shown as the original is."""
+
+
+class OnError(StrEnum):
+    """What the answer is when the original cannot be rendered as asked."""
+
+    REFUSE = "refuse"
+    ORIGINAL = "original"
+    """The original's own bytes, with status 200."""
+
+
 class Truncated(StrEnum):
     """What happens to an original that ends too early."""
 
@@ -125,12 +189,31 @@ class Output:
     animated: Target | None = None
     """The target for a picture with several frames that are kept, where it differs. A negotiated AVIF has one: we write
     one frame into an AVIF, and an animation must not stand still because the browser is a modern one."""
+    quality_rule: QualityRule = QualityRule.EXACT
+    palette: int | None = None
+    """Most colours of a GIF or PNG."""
+    density: int | None = None
+    """Dots per inch; a remark in the file, no pixel depends on it."""
+    orientation: Orientation = Orientation.DROP
+    max_bytes: int | None = None
+    """A limit to the result's bytes; `SOURCE_BYTES` stands for the original's."""
+    over_limit: OverLimit = OverLimit.LOWER_QUALITY
+    on_error: OnError = OnError.REFUSE
+    slim: bool = False
+    """Encode JPEG and PNG as small as can be; anything else is answered as it is."""
+    answer: Answer = Answer.PICTURE
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise InvalidCommand(f"quality must be 1 to 100, got {self.quality}")
         if self.effort is not None and not 0 <= self.effort <= 9:
             raise InvalidCommand(f"effort must be 0 to 9, got {self.effort}")
+        if self.palette is not None and not 2 <= self.palette <= 256:
+            raise InvalidCommand(f"a palette has 2 to 256 colours, got {str(self.palette)[:20]}")
+        if self.density is not None and not 1 <= self.density <= 1200:
+            raise InvalidCommand(f"density must be 1 to 1200 dots per inch, got {str(self.density)[:20]}")
+        if self.max_bytes is not None and self.max_bytes != SOURCE_BYTES and not 1 <= self.max_bytes <= 1 << 32:
+            raise InvalidCommand(f"a size limit must be at least 1 byte, got {str(self.max_bytes)[:20]}")
 
     def target_for(self, frames: int) -> Target:
         """The target for an original of so many frames."""

@@ -47,6 +47,11 @@ class Plan:
         return "|".join([*(operation.canonical() for operation in self.operations), self.output.canonical()])
 
     @property
+    def overlays(self) -> tuple[str, ...]:
+        """What is read besides the original, each once: keys, or URLs of allowed hosts."""
+        return tuple(dict.fromkeys(overlay for operation in self.operations for overlay in operation.overlays))
+
+    @property
     def fingerprint(self) -> str:
         """80 bits of SHA-256 over the canonical text, in lower-case base32: 16 characters, safe in any key."""
         text = f"{RENDER_REVISION}|{self.canonical()}"

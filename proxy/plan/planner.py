@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from proxy.plan.dialects import parse
 from proxy.plan.negotiation import choose_target
-from proxy.plan.output import Animation, Output, Target
+from proxy.plan.output import Animation, Answer, Output, Target
 from proxy.plan.plan import CachePolicy, Plan
 from proxy.plan.presets import Preset, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskPreset, ImageRequest
@@ -69,6 +69,9 @@ class Planner:
                 raise ValueError(f"{request.key!r} is asked for as it is; only pictures have a plan")
         if negotiated:
             output = self._negotiate(output, accept)
+        if output.answer is not Answer.PICTURE and cache == CachePolicy():
+            # Vendors answer so: whoever asks about a picture wants to know how it is now.
+            cache = CachePolicy(max_age=0, no_store=True)
         return Plan(request.key, operations, output, negotiated=negotiated, presets=names, cache=cache)
 
     def _negotiate(self, output: Output, accept: str | None) -> Output:

@@ -29,7 +29,8 @@ from proxy.plan.output import Output, Target
 from proxy.plan.plan import CachePolicy
 from proxy.plan.preset_tables import PresetFit, PresetTable, SharpenTable
 from proxy.plan.preset_values import MAX_DURATION
-from proxy.plan.presets import Preset
+from proxy.plan.presets import DIALECTS, Preset
+from proxy.plan.tidying import tidy
 
 _FITS = {
     PresetFit.INSIDE: Fit.INSIDE,
@@ -46,10 +47,13 @@ _OUTPUT_FIELDS = {
 """The fields of a preset that go into its output, and their names there."""
 
 
-def compile_preset(name: str, table: PresetTable) -> Preset:
-    """Compile a preset whose table has no conflicts. InvalidCommand when its vendor command is none."""
+def compile_preset(name: str, table: PresetTable, order: tuple[str, ...] = DIALECTS) -> Preset:
+    """Compile a preset whose table has no conflicts. InvalidCommand when its vendor command is none.
+
+    `order` are the dialects, the preferred one first: some share command names.
+    """
     if table.command is not None:
-        asked = dialects.compile_command(table.command)
+        asked = dialects.compile_command(table.command, order)
         operations, output, auto_format = asked.operations, asked.output, asked.auto_format
     else:
         operations, output, auto_format = _operations(table), Output(), False
@@ -66,9 +70,9 @@ def _operations(table: PresetTable) -> tuple[Operation, ...]:
         # Unless the list places it, or the preset declines it, a picture is first turned upright: nothing downstream
         # could, because a result keeps no orientation.
         upright = table.auto_orient and AutoOrient() not in listed
-        return _tidy([AutoOrient(), *listed] if upright else listed)
+        return tidy([AutoOrient(), *listed] if upright else listed)
     upright_first: list[Operation] = [AutoOrient()] if table.auto_orient else []
-    return _tidy([*upright_first, *_box(table), *_changes(table)])
+    return tidy([*upright_first, *_box(table), *_changes(table)])
 
 
 def _box(table: PresetTable) -> list[Operation]:
@@ -96,18 +100,6 @@ def _changes(table: PresetTable) -> list[Operation]:
     elif table.sharpen:
         changes.append(Sharpen())
     return changes
-
-
-def _tidy(operations: list[Operation]) -> tuple[Operation, ...]:
-    """One spelling for each rotation: 0 to 360 degrees, none for no rotation, no background where no corner opens."""
-    tidied: list[Operation] = []
-    for operation in operations:
-        if not isinstance(operation, Rotate):
-            tidied.append(operation)
-        elif degrees := operation.degrees % 360:
-            background = operation.background if degrees % 90 else Colour.WHITE
-            tidied.append(Rotate(float(degrees), background))
-    return tuple(tidied)
 
 
 def _write(output: Output, table: PresetTable) -> Output:

@@ -21,12 +21,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.errors import InvalidCommand
-from proxy.plan.operations import OPERATIONS
+from proxy.plan.operations import WRITTEN
 from proxy.plan.preset_compile import compile_preset
 from proxy.plan.preset_rules import conflicts
 from proxy.plan.preset_tables import FileTable, PresetTable, Table
 from proxy.plan.preset_values import shown_value
-from proxy.plan.presets import LEGAL_SEPARATORS, Preset, PresetSnapshot, name_problem
+from proxy.plan.presets import DIALECTS, LEGAL_SEPARATORS, Preset, PresetSnapshot, name_problem
 from proxy.plan.toml_lines import Path, TomlLines
 
 T = TypeVar("T", bound=Table)
@@ -120,6 +120,7 @@ def _read_file(data: dict[str, Any], lines: TomlLines, problems: list[PresetProb
     reader = _Reader(lines, problems)
     settings = {key: value for key, value in data.items() if key != "presets" or not isinstance(value, dict)}
     head, _ = reader.check(FileTable, settings, ())
+    reader.order = tuple(head.dialects)
     separators = reader.separators(data.get("separators", head.separators))
     presets = {name: preset for name, table in tables.items() if (preset := reader.preset(name, table, separators))}
     if problems:
@@ -133,6 +134,7 @@ class _Reader:
     def __init__(self, lines: TomlLines, problems: list[PresetProblem]) -> None:
         self._lines = lines
         self._problems = problems
+        self.order: tuple[str, ...] = DIALECTS  # as the file lists them, once that is known
 
     def preset(self, name: str, data: object, separators: tuple[str, ...]) -> Preset | None:
         """Read one preset; None if it has problems."""
@@ -147,7 +149,7 @@ class _Reader:
         if len(self._problems) > before:
             return None
         try:
-            return compile_preset(name, table)
+            return compile_preset(name, table, self.order)
         except InvalidCommand as error:
             self._add((*where, "command"), error.message)
             return None
@@ -212,7 +214,7 @@ def _known(model: type[Table], path: Path) -> tuple[str, ...]:
     """The keys that the table around `path` could have."""
     if len(path) <= 1:
         return tuple(model.model_fields)
-    operation = OPERATIONS.get(str(path[-2]).replace("_", "-"))
+    operation = WRITTEN.get(str(path[-2]).replace("_", "-"))
     return tuple(field.name for field in fields(cast(Any, operation))) if operation else ()
 
 

@@ -18,7 +18,7 @@ from proxy.errors import InvalidCommand
 from proxy.plan.adhoc import AdhocMode, AdhocPolicy
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
-from proxy.plan.operations import OPERATIONS, Operation
+from proxy.plan.operations import WRITTEN, Operation
 from proxy.plan.output import Animation, ColourPolicy, Metadata, Truncated
 from proxy.plan.preset_values import (
     Between,
@@ -58,6 +58,7 @@ def _operation_table(operation: type[Operation]) -> type[OperationTable]:
     definitions: dict[str, Any] = {
         field.name: (_annotation(hints[field.name]), _default(field.default))
         for field in fields(cast(Any, operation))  # every operation is a dataclass
+        if field.metadata.get("written", True)
     }
 
     def build(self: OperationTable) -> Operation:
@@ -100,7 +101,7 @@ def _annotation(hint: Any) -> Any:
     return Annotated[hint, Field(allow_inf_nan=False)] if hint is float else hint
 
 
-_TABLES = {name.replace("-", "_"): _operation_table(operation) for name, operation in OPERATIONS.items()}
+_TABLES = {name.replace("-", "_"): _operation_table(operation) for name, operation in WRITTEN.items()}
 
 
 def _step_schema(schema: dict[str, Any]) -> None:
@@ -123,8 +124,8 @@ class StepTable(Table):
         if len(value) != 1:
             raise ValueError(f"must be a table with one operation in it, got {len(value)}")
         ((name, arguments),) = value.items()
-        if name.replace("_", "-") not in OPERATIONS:
-            raise ValueError(f"unknown operation {shown_value(name)}; known are {', '.join(OPERATIONS)}")
+        if name.replace("_", "-") not in WRITTEN:
+            raise ValueError(f"unknown operation {shown_value(name)}; known are {', '.join(WRITTEN)}")
         return {name.replace("-", "_"): arguments}
 
     def build(self) -> Operation:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from proxy.imaging.steps import STEPS
+from proxy.imaging.step_table import STEPS
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import (

@@ -15,6 +15,7 @@ from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import (
     OPERATIONS,
+    WRITTEN,
     AutoOrient,
     Blur,
     Crop,
@@ -268,7 +269,7 @@ PROBLEMS = {
     "duration": ('[presets.p]\ncache = "7 days"', 'must be a duration like "7d", "1h30m" or 3600 (seconds), got "7 days"'),
     "negative duration": ("[presets.p]\nstale_if_error = -1", 'must be 0 seconds to 365 days ("365d"), got -1'),
     "long duration": ('[presets.p]\ncache = "2y"', "must be 0 seconds to 365 days"),
-    "command": ('[presets.p]\ncommand = "imageView2/1"', "presets.p.command: vendor commands come with the dialects"),
+    "command": ('[presets.p]\ncommand = "frobnicate/1"', "presets.p.command: 'frobnicate/1' is not a command of any vendor's"),
     "no operations": ("[presets.p]\noperations = []", "presets.p.operations: must have at least 1, got 0"),
     "many operations": (
         f"[presets.p]\noperations = [{'{ grayscale = {} },' * 33}]",
@@ -293,8 +294,8 @@ PROBLEMS = {
         "operations[1].blur.sigma: must be a number, got true",
     ),
     "operation's missing field": (
-        "[presets.p]\noperations = [{ extent = { width = 3 } }]",
-        "operations[0].extent.height: is required",
+        "[presets.p]\noperations = [{ border = { width = 3 } }]",
+        "operations[0].border.height: is required",
     ),
     "hyphenated operation": (
         "[presets.p]\noperations = [{ auto-orient = { x = 1 } }]",
@@ -465,7 +466,7 @@ def test_schema_knows_every_field_and_operation() -> None:
     fields = definitions["PresetTable"]["properties"]
     assert set(fields) == set(PresetTable.model_fields)
     assert all(field.get("description") for field in fields.values())
-    assert set(OPERATIONS) <= set(definitions["Step"]["properties"])
+    assert set(WRITTEN) <= set(definitions["Step"]["properties"])
     assert "null" not in json.dumps(definitions)
 
 

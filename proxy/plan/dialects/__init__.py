@@ -1,21 +1,44 @@
 """From the text of a URL to what it asks for: the one entrance to all dialects.
 
 `parse` reads a request target as it came over the wire. Each grammar has its own module, whose docstring is its manual:
-`suffix` (presets and boxes after a separator), `query` (what follows the `?`). The vendors' command languages have no
-compiler in this build; `compile_command` is the place where theirs go, and both doors to them, the URL and
-presets.toml, lead through it.
+`suffix` (presets and boxes after a separator), `query` (what follows the `?`), and one for each vendor's commands.
+`dialect` says what a vendor's module must offer, and how to add one; `DIALECTS` lists them. URLs and presets.toml
+both come through here.
+
+Rules for commands in URLs:
+
+1. Only dialects that presets.toml enables are read; of two that know a command, the one listed first.
+2. A command in the query stands on a plain key. After a preset it is refused: which of the two counts could only be
+   guessed, and under protection the guess would be a way around it.
+3. Commands are ad hoc: `adhoc` says which are served. A command that merely names a preset is as good as the preset.
+4. Protected originals refuse commands; a valid signature lets them pass.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
-from proxy.errors import InvalidCommand, InvalidRequest
-from proxy.plan.dialects.query import read_query
+from proxy.errors import (
+    AdhocRefused,
+    InvalidCommand,
+    InvalidKey,
+    InvalidRequest,
+    OriginalsProtected,
+    ProxyError,
+    TokenRequired,
+)
+from proxy.plan.dialects.dialect import MAX_COMMAND_LENGTH, Context, Dialect
+from proxy.plan.dialects.query import Query, command_name, read_query
 from proxy.plan.dialects.suffix import read_path
-from proxy.plan.keys import shown
-from proxy.plan.presets import PresetSnapshot
-from proxy.plan.request import AskAdhoc, ImageRequest
+from proxy.plan.keys import check_key, decode_key, decode_path, shown
+from proxy.plan.presets import Originals, PresetSnapshot
+from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
+
+_ALL: tuple[Dialect, ...] = ()
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
+"""The vendors' dialects by name."""
 
 
 def parse(target: str, presets: PresetSnapshot, *, signed: bool = False) -> tuple[ImageRequest, ...]:
@@ -30,18 +53,124 @@ def parse(target: str, presets: PresetSnapshot, *, signed: bool = False) -> tupl
     path, _, raw_query = target[1:].partition("?")
     query = read_query(raw_query)
     if query.command is not None:
-        raise InvalidCommand(f"vendor command {query.command_name!r} is not enabled here")
-    return tuple(
-        replace(reading, version_token=query.version_token, attname=query.attname)
-        for reading in read_path(path, presets, signed=signed)
-    )
+        readings: tuple[ImageRequest, ...] = (_read_query_command(path, query, presets, signed=signed),)
+    else:
+        readings = _read_path_command(path, presets, signed=signed) or _read_suffix(path, presets, signed=signed)
+    return tuple(replace(reading, version_token=query.version_token, attname=query.attname) for reading in readings)
 
 
-def compile_command(text: str) -> AskAdhoc:
-    """Compile a vendor command (`imageView2/1/w/200/h/200`) into what it asks for; InvalidCommand if it is none."""
-    raise InvalidCommand(
-        f"vendor commands come with the dialects, which this build does not have, got {shown(text, 40)}"
-    )
+def compile_command(text: str, order: tuple[str, ...] = tuple(DIALECTS)) -> AskAdhoc:
+    """Compile the vendor command of a preset (`imageView2/1/w/200/h/200`); InvalidCommand if it is none.
+
+    It may be in any dialect, enabled or not; of those that share a command, the first in `order`.
+    """
+    name = command_name(text)
+    for dialect in _listed((*order, *DIALECTS)):
+        if name in dialect.commands or dialect.claims(text):
+            return _only_adhoc(_compile(dialect, text, Context()))
+        if name in dialect.parameters:
+            return _only_adhoc(_compile(dialect, text.partition("=")[2], Context()))
+    raise InvalidCommand(f"{shown(text, 40)} is not a command of any vendor's")
 
 
-__all__ = ["compile_command", "parse"]
+def _compile(dialect: Dialect, text: str, context: Context) -> AskAdhoc | AskPreset:
+    if len(text) > MAX_COMMAND_LENGTH:
+        raise InvalidCommand(f"a command has at most {MAX_COMMAND_LENGTH} characters, got {len(text)}")
+    return dialect.compile(text, context)
+
+
+def _only_adhoc(asked: AskAdhoc | AskPreset) -> AskAdhoc:
+    if isinstance(asked, AskPreset):
+        raise InvalidCommand("a preset's command cannot name another preset")
+    return asked
+
+
+def _listed(names: tuple[str, ...]) -> list[Dialect]:
+    return [DIALECTS[name] for name in names if name in DIALECTS]
+
+
+def _read_query_command(path: str, query: Query, presets: PresetSnapshot, *, signed: bool) -> ImageRequest:
+    """The reading of a URL with a command in its query."""
+    name, text = query.command_name, query.command or ""
+    for dialect in _listed(presets.dialects):
+        if name in dialect.parameters:
+            text = text.partition("=")[2]
+        elif name not in dialect.commands:
+            continue
+        asked = _compile(dialect, text, Context(presets.presets))
+        _check_alone(path, presets, name)
+        _check_allowed(asked, name, presets, signed=signed)
+        return ImageRequest(decode_key(path), asked)
+    raise InvalidCommand(f"vendor command {name!r} is not enabled here")
+
+
+def _check_alone(path: str, presets: PresetSnapshot, name: str) -> None:
+    """Refuse a command after a preset or a box."""
+    suffixed = read_path(path, replace(presets, originals=Originals.OPEN))[0].asked
+    if not isinstance(suffixed, AskOriginal):
+        raise InvalidCommand(f"the command {name} cannot follow a preset: ask for one or the other")
+
+
+def _check_allowed(asked: AskAdhoc | AskPreset, name: str, presets: PresetSnapshot, *, signed: bool) -> None:
+    if isinstance(asked, AskPreset):
+        return
+    if presets.originals is Originals.PROTECTED and not signed:
+        raise protected(presets)
+    boxes = [box for operation in asked.operations for box in operation.boxes]
+    presets.adhoc.check_command(name, boxes, signed=signed)
+
+
+def _read_path_command(path: str, presets: PresetSnapshot, *, signed: bool) -> tuple[ImageRequest, ...]:
+    """The readings of a path whose end is a vendor's command; none if it is not.
+
+    A command that is malformed or refused may still be an original's real name, and is reported only if it is not.
+    """
+    for dialect in _listed(presets.dialects):
+        found = dialect.split(path, presets.separators)
+        if found is None:
+            continue
+        open_originals = presets.originals is Originals.OPEN
+        try:
+            asked = _compile(dialect, found.text, Context(presets.presets))
+            _check_allowed(asked, shown(found.text, 40), presets, signed=signed)
+            picture = ImageRequest(decode_key(found.raw_key), asked)
+        except (InvalidCommand, AdhocRefused) as refused:
+            whole = _whole_key(path) if open_originals else None
+            if whole is None:
+                raise
+            return (ImageRequest(whole, AskOriginal(), missing=partial(_the_same, refused)),)
+        whole = _whole_key(path) if open_originals else None
+        return (picture,) if whole is None else (picture, ImageRequest(whole, AskOriginal()))
+    return ()
+
+
+def _the_same(error: ProxyError) -> ProxyError:
+    return error
+
+
+def _whole_key(path: str) -> str | None:
+    """The whole path as a key; None if no original can have that name."""
+    try:
+        return check_key(decode_path(path))
+    except InvalidKey:
+        return None
+
+
+def _read_suffix(path: str, presets: PresetSnapshot, *, signed: bool) -> tuple[ImageRequest, ...]:
+    if signed and presets.originals is Originals.PROTECTED:
+        # Who can sign may see what he signed for.
+        presets = replace(presets, originals=Originals.OPEN)
+    try:
+        return read_path(path, presets, signed=signed)
+    except OriginalsProtected as refused:
+        raise protected(presets) from refused
+
+
+def protected(presets: PresetSnapshot) -> ProxyError:
+    """The refusal of a protected original, as the first of the enabled vendors puts it."""
+    message = "originals are protected here: only presets of them are served"
+    first = next(iter(_listed(presets.dialects)), None)
+    return TokenRequired(message) if first is not None and first.protects_with_401 else OriginalsProtected(message)
+
+
+__all__ = ["DIALECTS", "compile_command", "parse", "protected"]

@@ -1,0 +1,26 @@
+"""`STEPS` lists one step for every operation of the plan; a test holds the two lists against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.imaging import marks, reshaping, steps, tones
+from proxy.imaging.steps import Step
+from proxy.plan import operations as plan
+from proxy.plan.operations import Operation
+
+STEPS: Mapping[type[Operation], Step] = {
+    **steps.STEPS,
+    plan.Scale: reshaping.scale,
+    plan.Area: reshaping.scale,
+    plan.Reframe: reshaping.reframe,
+    plan.Slice: reshaping.cut_slice,
+    plan.Circle: reshaping.circle,
+    plan.RoundCorners: reshaping.round_corners,
+    plan.Border: reshaping.border,
+    plan.Brightness: tones.brightness,
+    plan.Contrast: tones.contrast,
+    plan.Watermark: marks.draw_image,
+    plan.Text: marks.draw_text,
+    plan.MarkRow: marks.draw_row,
+}

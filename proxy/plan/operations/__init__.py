@@ -1,0 +1,54 @@
+"""The operations: each is a frozen value that says one change to the picture.
+
+`operation` says what they have in common; `scaling`, `cropping`, `canvas`, `effects` and `marks` hold them by subject.
+`OPERATIONS` is the whole vocabulary. Every vendor's command compiles to it, and where two vendors mean the same thing,
+to the same operation: that is how they come to share one stored result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any, cast
+
+from proxy.plan.colour import Colour
+from proxy.plan.geometry import Gravity, Size, round_side
+from proxy.plan.operations.canvas import Border, Extent, Flatten
+from proxy.plan.operations.cropping import Along, Circle, Crop, RoundCorners, Slice, Unit
+from proxy.plan.operations.effects import AutoOrient, Blur, Brightness, Contrast, Flip, Grayscale, Rotate, Sharpen
+from proxy.plan.operations.marks import Align, MarkRow, ScaleBy, Text, TooLarge, Watermark
+from proxy.plan.operations.operation import MAX_SIDE, Operation, canonical_value, check_offset, check_side
+from proxy.plan.operations.scaling import Area, Axes, Fit, How, Reframe, Resize, Scale, Small
+
+OPERATIONS: dict[str, type[Operation]] = {
+    operation.name: operation
+    for operation in (
+        AutoOrient, Resize, Scale, Area, Reframe, Crop, Slice, Circle, RoundCorners, Extent, Border, Rotate, Flip, Blur,
+        Sharpen, Grayscale, Brightness, Contrast, Flatten, Watermark, Text, MarkRow,
+    )
+}  # fmt: skip
+"""Every operation by its name."""
+
+WRITTEN: dict[str, type[Operation]] = {
+    name: operation
+    for name, operation in OPERATIONS.items()
+    if all(
+        field.metadata.get("written", True) or field.default is not MISSING for field in fields(cast(Any, operation))
+    )
+}
+"""Those that presets.toml can write in an `operations` list: all but those that consist of others."""
+
+
+def final_size(operations: tuple[Operation, ...], picture: Size) -> Size:
+    """The size the whole list makes of a picture of size `picture`."""
+    for operation in operations:
+        picture = operation.size(picture)
+    return picture
+
+
+__all__ = [
+    "MAX_SIDE", "OPERATIONS", "WRITTEN", "Align", "Along", "Area", "AutoOrient", "Axes", "Blur", "Border", "Brightness",
+    "Circle", "Colour", "Contrast", "Crop", "Extent", "Fit", "Flatten", "Flip", "Gravity", "Grayscale", "How",
+    "MarkRow", "Operation", "Reframe", "Resize", "Rotate", "RoundCorners", "Scale", "ScaleBy", "Sharpen", "Size",
+    "Slice", "Small", "Text", "TooLarge", "Unit", "Watermark", "canonical_value", "check_offset", "check_side",
+    "final_size", "round_side",
+]  # fmt: skip
