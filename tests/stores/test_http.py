@@ -197,7 +197,7 @@ async def test_dead_and_silent_origins() -> None:
         begun = time.monotonic()
         with pytest.raises(DeadlinePassed):
             await source.stat("a")
-        assert time.monotonic() - begun < 1.2
+        assert time.monotonic() - begun < 2.0
     async with HttpOrigin(server.url, FAST) as source:
         with pytest.raises(OriginUnavailable):
             await read(source, "a")
@@ -228,7 +228,7 @@ async def test_truncated_bodies(fault: str) -> None:
             begun = time.monotonic()
             with pytest.raises(DeadlinePassed if fault in ("stall", "drip") else OriginUnavailable):
                 await read(source, "a")
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 3.0
 
 
 async def test_endless_bodies_are_bounded() -> None:
@@ -337,7 +337,7 @@ async def test_redirects_to_other_places(target: str) -> None:
             begun = time.monotonic()
             with pytest.raises(OriginUnavailable):
                 await read(source, "a")
-            assert time.monotonic() - begun < 0.5
+            assert time.monotonic() - begun < 1.0
     assert len(server.received) == 1
 
 
@@ -362,7 +362,7 @@ async def test_redirects_to_private_addresses(address: str) -> None:
         begun = time.monotonic()
         with pytest.raises(OriginUnavailable):
             await read(source, "a")
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 1.0
 
     assert (len(server.received), names.asked) == (1, [])
 
@@ -395,7 +395,7 @@ async def test_names_with_private_addresses(address: str) -> None:
             begun = time.monotonic()
             with pytest.raises(OriginRefused):
                 await read(source, "a")
-            assert time.monotonic() - begun < 0.2
+            assert time.monotonic() - begun < 1.0
 
 
 async def test_private_is_refused_by_default(origin: Origin) -> None:

@@ -227,7 +227,7 @@ async def test_a_black_hole_ends_at_the_deadline(environment: pytest.MonkeyPatch
             begun = time.monotonic()
             with pytest.raises(DeadlinePassed):
                 await call
-            assert time.monotonic() - begun < 1.2
+            assert time.monotonic() - begun < 2.0
 
 
 BROKEN_BODIES = {
@@ -246,7 +246,7 @@ async def test_truncated_bodies(environment: pytest.MonkeyPatch, fault: str) -> 
             begun = time.monotonic()
             with pytest.raises(DeadlinePassed if fault in ("stall", "drip") else OriginUnavailable):
                 await read(store, "a")
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 3.0
 
 
 async def test_a_body_longer_than_promised(environment: pytest.MonkeyPatch) -> None:
