@@ -46,8 +46,8 @@ def _inspect_foreign(path: str, found: Format) -> SourceInfo:
         alpha = image.has_transparency_data
         width, height = image.size
     bands = (1 if image.mode in ("1", "L", "LA") else 3) + alpha
-    # Pillow holds its own copy beside the one it hands to libvips.
-    estimate = _BASE_BYTES + 8 * width * height
+    # The file, Pillow's pixels, their conversion, and the copy handed to libvips; measured.
+    estimate = _BASE_BYTES + 14 * width * height
     return SourceInfo(found, width, height, 1, bands, alpha, 1, interlaced=False, estimated_bytes=estimate)
 
 
@@ -67,7 +67,7 @@ def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInf
             has_alpha=bool(image.hasalpha()),
             orientation=orientation if 1 <= orientation <= 8 else 1,
             interlaced=interlaced,
-            estimated_bytes=_BASE_BYTES + round(_decoder_bytes(image, found, interlaced) * frames),
+            estimated_bytes=_BASE_BYTES + _decoder_bytes(image, found, interlaced, frames),
         )
 
 
@@ -75,20 +75,27 @@ def _number(image: pyvips.Image, name: str, default: int) -> int:
     return int(image.get(name)) if image.get_typeof(name) else default
 
 
-def _decoder_bytes(image: pyvips.Image, found: Format, interlaced: bool) -> float:  # noqa: FBT001 -- a header fact
-    """Bytes per frame that the decoder holds at once; strips of a baseline JPEG or a plain PNG count as nothing."""
+def _decoder_bytes(image: pyvips.Image, found: Format, interlaced: bool, frames: int) -> int:  # noqa: FBT001 -- a fact
+    """What the decoder holds at once: measured as the growth of a fresh worker, and rounded up.
+
+    Strips of a baseline JPEG or a plain PNG count as nothing.
+    """
     pixels: int = image.width * image.height
     bands: int = image.bands
-    sample = 2 if image.format in ("ushort", "short") else 1
+    deep = image.format in ("ushort", "short")
     match found:
         case Format.JPEG:
-            return pixels * 2.0 * bands if interlaced else 0  # every DCT coefficient, two bytes each
+            return pixels * bands * 2 if interlaced else 0  # every coefficient
         case Format.PNG:
-            return pixels * bands * sample if interlaced else 0
+            return pixels * bands * (2 if deep else 1) if interlaced else 0
         case Format.AVIF:
-            return pixels * 5.5 * sample  # the planes and the interleaved copy
+            return pixels * (24 if deep else 16)  # libheif keeps planes, tiles and an interleaved copy
+        case Format.GIF:
+            return pixels * (12 + frames)  # canvases; frames pass through one by one
+        case Format.WEBP:
+            return pixels * 5 * frames
         case _:
-            return pixels * 4.0 * sample  # WebP, GIF: a canvas per frame; TIFF: one strip may be the whole picture
+            return pixels * (8 if deep else 4)  # TIFF: one strip may be the whole picture
 
 
 def _check(info: SourceInfo, limits: RenderLimits) -> None:

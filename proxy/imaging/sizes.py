@@ -10,6 +10,9 @@ from proxy.plan.geometry import Size
 from proxy.plan.operations import AutoOrient, Operation, Resize
 from proxy.plan.output import Format
 
+SCALING = (Resize,)
+"""The operations that do nothing but scale to their size; a list that begins with one is decoded smaller."""
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -24,12 +27,12 @@ def begin(operations: tuple[Operation, ...], info: SourceInfo) -> Beginning:
     """Fuse AutoOrient → Resize into a scaling of the stored picture, to be turned afterwards."""
     stored = Size(info.width, info.height)
     match operations:
-        case (Resize() as resize, *rest):
-            return Beginning(resize.size(stored), tuple(rest))
-        case (AutoOrient() as orient, Resize() as resize, *rest):
+        case (scaling, *rest) if isinstance(scaling, SCALING):
+            return Beginning(scaling.size(stored), tuple(rest))
+        case (AutoOrient() as orient, scaling, *rest) if isinstance(scaling, SCALING):
             if info.orientation < 5:
-                return Beginning(resize.size(stored), (orient, *rest))
-            return Beginning(resize.size(stored.turned()).turned(), (orient, *rest))
+                return Beginning(scaling.size(stored), (orient, *rest))
+            return Beginning(scaling.size(stored.turned()).turned(), (orient, *rest))
         case _:
             return Beginning(None, operations)
 

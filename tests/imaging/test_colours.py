@@ -20,7 +20,7 @@ LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 BLACK_POINT_COMPENSATION = 0x2000
 
 WITH_PROFILE = (
-    "adobergb-8.3mp-canyon-wren.jpg", "adobergb-painting.jpg", "adobergb-sample.jpg", "cmyk-swop.jpg",
+    "adobergb-painting.jpg", "adobergb-sample.jpg", "cmyk-swop.jpg",
     "grey-dotgain20.jpg", "grey-icc-gamma22.jpg", "icc-swapped-test.jpg", "icc_profile.png", "low-contrast.jpg",
     "p3-ferry_sunset.jpg", "p3.png", "prophoto.png", "sample-xyb.jpg", "uhdr-sample.jpg",
 )  # fmt: skip
