@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from proxy.errors import OriginalTooLarge, ResultTooLarge
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.plan.geometry import Size
-from proxy.plan.operations import AutoOrient, Operation, Resize
+from proxy.plan.operations import Area, AutoOrient, Operation, Resize, Scale
 from proxy.plan.output import Format
 
-SCALING = (Resize,)
+SCALING = (Resize, Scale, Area)
 """The operations that do nothing but scale to their size; a list that begins with one is decoded smaller."""
 
 

@@ -20,14 +20,16 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from proxy.errors import DeadlinePassed, Overloaded, RenderCrashed
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.process import RenderProcess, WorkerLost, start_process
+from proxy.imaging.slot import Slot, WorkerStatistics
 from proxy.imaging.tasks import Inspected, Tasks
+
+__all__ = ["RenderWorkers", "WorkerStatistics"]
 
 T = TypeVar("T", Inspected, RenderReport)
 R = TypeVar("R")
@@ -38,39 +40,6 @@ LEAVING_SECONDS = 0.1
 """How long a task may go on after its caller has left; a new process costs about three times as much."""
 _RETRY_SECONDS = 1.0
 """Between attempts to start a worker that does not come up."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerStatistics:
-    """How the workers are, for metrics and health."""
-
-    workers: int
-    """Slots with a living process."""
-    busy: int
-    waiting: int
-    restarts: int
-    """Processes started to replace a dead one."""
-    crashes: int
-    timeouts: int
-    recycled: int
-    resident_bytes: tuple[int, ...]
-    """Of each living worker, as of its last task."""
-
-
-class Slot:
-    """A place for one process."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.process: RenderProcess | None = None
-        self.successor: RenderProcess | None = None
-        self.recycling = False
-        self.busy = False
-
-    @property
-    def alive(self) -> bool:
-        """Whether a task can be given to it."""
-        return self.process is not None and self.process.alive
 
 
 class RenderWorkers:

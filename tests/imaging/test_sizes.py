@@ -6,10 +6,12 @@ import pytest
 from PIL import Image
 
 from proxy.errors import InvalidCommand, ResultTooLarge
-from proxy.imaging.job import RenderLimits
+from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.sizes import begin
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity, Size
 from proxy.plan.operations import (
+    Area,
     AutoOrient,
     Blur,
     Crop,
@@ -21,10 +23,11 @@ from proxy.plan.operations import (
     Operation,
     Resize,
     Rotate,
+    Scale,
     Sharpen,
     final_size,
 )
-from proxy.plan.output import Target
+from proxy.plan.output import Format, Target
 from tests.imaging.conftest import Studio
 from tests.pictures import coordinates, decoded, encoded
 
@@ -137,3 +140,14 @@ def test_formats_have_limits_of_their_own(studio: Studio) -> None:
             target=Target.WEBP,
             limits=RenderLimits(max_result_side=20_000),
         )
+
+
+@pytest.mark.parametrize("operation", [Scale(12.5, 12.5), Scale(100, 7), Area(9_000), Resize(99, 99)], ids=str)
+def test_all_that_only_scales_is_decoded_smaller(operation: Operation) -> None:
+    """Lists that begin with an operation that only scales are given to the decoder as a size."""
+    info = SourceInfo(Format.JPEG, 1000, 800, 1, 3, has_alpha=False, orientation=6, interlaced=False, estimated_bytes=0)
+
+    beginning = begin((AutoOrient(), operation, Flip()), info)
+
+    assert beginning.target == operation.size(Size(800, 1000)).turned()
+    assert beginning.operations == (AutoOrient(), Flip())
