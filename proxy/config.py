@@ -144,7 +144,7 @@ class Settings(BaseSettings):
     fetch_queue: int = Field(256, ge=0, le=10_000, description="Requests that may wait to fetch; more get 503.")
     stream_slots: int = Field(64, ge=1, le=4096, description="Originals passed through to clients at the same time.")
     render_queue: int = Field(64, ge=0, le=10_000, description="Requests that may wait to render; more get 503.")
-    queue_wait: Seconds = Field(5.0, gt=0, le=60, description="Longest wait for a slot; then 503 with Retry-After.")
+    queue_wait: Seconds = Field(8.0, gt=0, le=60, description="Longest wait for a slot; then 503 with Retry-After.")
 
     max_source_bytes: Bytes = Field(64 * MIB, ge=1024, description="Largest original, in bytes.")
     max_source_pixels: int = Field(
@@ -213,8 +213,8 @@ class Settings(BaseSettings):
     shutdown_grace: Seconds = Field(
         20.0, ge=0, le=300, description="At SIGTERM: time for requests and pending saves to finish."
     )
-    log_format: Literal["json", "console"] = Field(
-        "json", description="`json`: one object per line; `console`: for people."
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json`: one object per line; `console`: for people; `auto`: as a terminal is there or not."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 

@@ -12,7 +12,7 @@ from structlog.typing import Processor
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure(style: Literal["json", "console"], level: str) -> None:
+def configure(style: Literal["auto", "json", "console"], level: str) -> None:
     """Send our own events and the standard library's log to standard error, in one style."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -20,7 +20,7 @@ def configure(style: Literal["json", "console"], level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: Processor
-    if style == "json":
+    if style == "json" or (style == "auto" and not sys.stderr.isatty()):
         shared.append(structlog.processors.format_exc_info)
         last = structlog.processors.JSONRenderer()
     else:

@@ -87,6 +87,8 @@ def _generate_samples(settings: Settings) -> tuple[str, ...]:
     if not settings.originals.startswith("file:"):
         _fail("--samples needs originals in a directory: IMGBANG_ORIGINALS=file://…", status=2)
     directory = directory_of(settings.originals)
+    if not directory.exists():
+        typer.echo("imgbang: generating sample pictures, some seconds …", err=True)
     # A process of its own: pictures are made with Pillow, which the front process never imports.
     made = subprocess.run(  # noqa: S603 -- our own module, no shell
         [sys.executable, "-X", "utf8", "-m", "proxy.samples", str(directory)],
