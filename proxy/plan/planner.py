@@ -18,6 +18,9 @@ from proxy.plan.plan import CachePolicy, Plan
 from proxy.plan.presets import Preset, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskPreset, ImageRequest
 
+_FAMILIAR = ("jpg", "jpeg", "png", "gif", "webp", "bmp")
+"""Extensions of keys whose pictures every browser reads."""
+
 
 class PresetBook:
     """The current snapshot, and how the last attempt to replace it went."""
@@ -69,6 +72,9 @@ class Planner:
                 raise ValueError(f"{request.key!r} is asked for as it is; only pictures have a plan")
         if negotiated:
             output = self._negotiate(output, accept)
+        if output.target is Target.FAMILIAR and request.key.rpartition(".")[2].lower() in _FAMILIAR:
+            # Then the two rules mean the same, and should share what is stored.
+            output = replace(output, target=Target.SOURCE)
         if output.answer is not Answer.PICTURE and cache == CachePolicy():
             # Vendors answer so: whoever asks about a picture wants to know how it is now.
             cache = CachePolicy(max_age=0, no_store=True)

@@ -1,0 +1,107 @@
+"""Qiniu: the commands of Kodo and Dora, as they stand in a query or in a bucket's styles.
+
+    /cat.jpg?imageView2/1/w/200/h/200
+    /cat.jpg?imageMogr2/thumbnail/!50p/crop/300x300|watermark/1/image/bG9nby5wbmc=|imageslim
+    /cat.jpg?imageInfo
+
+`imageView2`, `imageMogr2` and `watermark` have modules of their own; pipelines are in `stage`. Here are the small ones:
+
+    roundPic/radius/<r>  or  roundPic/radiusx/<r>/radiusy/<r>     round corners, in pixels or as `!20p`; answers PNG
+    imageslim[/zlevel/<0-10>]                                     the same picture in fewer bytes, never in more
+    imageInfo   exif   imageAve                                   JSON about the picture
+    saveas/…                                                      refused: nothing is stored on behalf of a URL
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from proxy.errors import InvalidCommand
+from proxy.plan.dialects.arguments import read_int
+from proxy.plan.dialects.dialect import Context, Dialect
+from proxy.plan.dialects.imagemogr2 import compile_first_mogr, compile_mogr
+from proxy.plan.dialects.imageview2 import compile_first_view, compile_view, read_output
+from proxy.plan.dialects.stage import Compiler, Stage, compile_pipeline, read_pairs
+from proxy.plan.dialects.watermark import compile_watermark
+from proxy.plan.keys import shown
+from proxy.plan.operations import RoundCorners, Unit
+from proxy.plan.output import SOURCE_BYTES, Answer, OnError, Orientation, OverLimit, Target
+from proxy.plan.request import AskAdhoc
+
+_RADII = frozenset({"radius", "radiusx", "radiusy"})
+_LARGEST = 10**12
+
+
+def compile_round(tokens: list[str]) -> Stage:
+    """Compile `roundPic`."""
+    fields = dict(read_pairs("roundPic", tokens, _RADII | {"ignore-error"}))
+    across = fields.get("radiusx", fields.get("radius", ""))
+    down = fields.get("radiusy", fields.get("radius", ""))
+    if not across or not down:
+        raise InvalidCommand("roundPic needs a radius, or radiusx and radiusy")
+    (x, unit), (y, other) = _radius(across), _radius(down)
+    if unit is not other:
+        raise InvalidCommand("roundPic takes both radii in pixels or both in percent")
+    output: dict[str, object] = {"target": Target.PNG, "orientation": Orientation.KEEP}
+    if "ignore-error" in fields:
+        output |= read_output("roundPic", "ignore-error", fields["ignore-error"])
+    return Stage((RoundCorners(float(x), float(y), unit),), output)
+
+
+def _radius(text: str) -> tuple[int, Unit]:
+    plain = text.removeprefix("!")
+    number = plain.removesuffix("p").removesuffix("%")
+    if number != plain:
+        return read_int("roundPic: a radius in percent", number, 1, 100), Unit.PERCENT
+    if len(plain) > 12 and plain.isascii() and plain.isdigit():
+        return _LARGEST, Unit.PIXELS
+    return read_int("roundPic: a radius", plain, 1, _LARGEST), Unit.PIXELS
+
+
+def compile_slim(tokens: list[str]) -> Stage:
+    """Compile `imageslim`."""
+    for name, value in read_pairs("imageslim", tokens, frozenset({"zlevel"})):
+        read_int(f"imageslim: {name}", value, 0, 10)
+    output = {
+        "slim": True, "quality": 75, "effort": 8, "palette": 256, "orientation": Orientation.KEEP,
+        "max_bytes": SOURCE_BYTES, "over_limit": OverLimit.SMALLER, "on_error": OnError.ORIGINAL,
+    }  # fmt: skip
+    return Stage((), output)
+
+
+def report(answer: Answer) -> Compiler:
+    """The compiler of a command without parameters that answers with a report."""
+
+    def compile_report(tokens: list[str]) -> Stage:
+        if tokens:
+            raise InvalidCommand(f"a report takes no parameters, got {shown('/'.join(tokens), 40)}")
+        return Stage((), {"answer": answer})
+
+    return compile_report
+
+
+def _refuse_saving(_: list[str]) -> Stage:
+    raise InvalidCommand("saveas is not supported: nothing is stored on behalf of a URL")
+
+
+COMPILERS: Mapping[str, Compiler] = {
+    "imageView2": compile_view,
+    "imageMogr2": compile_mogr,
+    "watermark": compile_watermark,
+    "roundPic": compile_round,
+    "imageslim": compile_slim,
+    "imageView": compile_first_view,
+    "imageMogr": compile_first_mogr,
+    "imageInfo": report(Answer.QINIU_INFO),
+    "exif": report(Answer.EXIF),
+    "imageAve": report(Answer.AVERAGE),
+    "saveas": _refuse_saving,
+}
+
+
+def compile_qiniu(text: str, _: Context) -> AskAdhoc:
+    """Compile a pipeline of Qiniu's commands."""
+    return compile_pipeline(text, COMPILERS)
+
+
+QINIU = Dialect("qiniu", compile_qiniu, commands=frozenset(COMPILERS), protects_with_401=True)
