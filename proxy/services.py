@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy import logs
-from proxy.config import Settings, SettingsProblems, store_settings
+from proxy.config import Settings, SettingsProblems, host_names, store_settings
 from proxy.delivery.admission import Gate
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.freshness import Freshness
+from proxy.delivery.marks import Marks
 from proxy.delivery.memory import MemoryCache
 from proxy.delivery.originals import Originals
 from proxy.delivery.passthrough import Passthrough
@@ -74,8 +75,9 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             max_tasks=settings.worker_max_tasks,
             max_memory_bytes=settings.worker_max_memory,
         )
-        await workers.start()
+        # First the way back: a start that fails half-way must not leave processes behind.
         stack.push_async_callback(workers.close)
+        await workers.start()
         gates = _gates(settings)
         memory: MemoryCache[Result] = MemoryCache(limit=settings.cache_bytes, entry_limit=settings.cache_entry_bytes)
         results = Results(
@@ -121,6 +123,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             freshness_window=settings.freshness,
             failures=failures,
             metrics=metrics,
+            marks=Marks(originals, freshness, hosts=host_names(settings.mark_hosts)),
         )
         stack.push_async_callback(renderer.close)
         _run_for_ever(stack, _sweep(originals), "sweep")
