@@ -40,7 +40,9 @@ from tests.servers.faults import (
 from tests.servers.rclone import RcloneServer, find_rclone
 
 BUCKET = "pictures"
-FAST = StoreSettings(connect_timeout=0.3, read_timeout=0.4, pool=4)
+CALM = StoreSettings(pool=4)
+FAST = replace(CALM, connect_timeout=0.3, read_timeout=0.4)
+"""For tests in which time must run out; the others must not be in a hurry on a busy machine."""
 
 
 @pytest.fixture
@@ -191,7 +193,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def at(
-    server: ScriptedServer, environment: pytest.MonkeyPatch, settings: StoreSettings = FAST
+    server: ScriptedServer, environment: pytest.MonkeyPatch, settings: StoreSettings = CALM
 ) -> AbstractAsyncContextManager[S3Store]:
     environment.setenv("AWS_ENDPOINT_URL_S3", server.url)
     return S3Store(BUCKET, "pre", settings)
@@ -206,7 +208,7 @@ async def test_a_dead_server_is_an_outage_at_once(environment: pytest.MonkeyPatc
     """Where nobody listens, a call fails as soon as its one retry has."""
     async with ScriptedServer(silence) as server:
         pass
-    async with at(server, environment, replace(FAST, read_timeout=5.0)) as store:
+    async with at(server, environment) as store:
         begun = time.monotonic()
         with pytest.raises(OriginUnavailable):
             await store.stat("a")
@@ -217,7 +219,7 @@ async def test_a_dead_server_is_an_outage_at_once(environment: pytest.MonkeyPatc
 
 async def test_a_black_hole_ends_at_the_deadline(environment: pytest.MonkeyPatch) -> None:
     """A server that accepts and never answers costs the time-outs, retries included, and no more."""
-    async with ScriptedServer(silence) as server, at(server, environment) as store:
+    async with ScriptedServer(silence) as server, at(server, environment, FAST) as store:
         for call in (
             store.stat("a"),
             read(store, "a"),
@@ -241,7 +243,7 @@ BROKEN_BODIES = {
 @pytest.mark.parametrize("fault", BROKEN_BODIES)
 async def test_truncated_bodies(environment: pytest.MonkeyPatch, fault: str) -> None:
     """A body that ends early, is reset, stalls or drips is an error in bounded time, and frees its connection."""
-    async with ScriptedServer(BROKEN_BODIES[fault]) as server, at(server, environment) as store:
+    async with ScriptedServer(BROKEN_BODIES[fault]) as server, at(server, environment, FAST) as store:
         for _ in range(5 if fault != "drip" else 1):  # one more than there are connections
             begun = time.monotonic()
             with pytest.raises(DeadlinePassed if fault in ("stall", "drip") else OriginUnavailable):
@@ -254,7 +256,7 @@ async def test_a_body_longer_than_promised(environment: pytest.MonkeyPatch) -> N
     honest = reply(200, b"y" * 1000, ETag='"e"')
     async with (
         ScriptedServer(reply(200, b"x" * 1400, length=1000, ETag='"e"'), honest) as server,
-        at(server, environment, replace(FAST, read_timeout=5.0)) as store,
+        at(server, environment) as store,
     ):
         with suppress(OriginUnavailable):
             assert await read(store, "a") == b"x" * 1000
@@ -300,8 +302,7 @@ async def test_another_range_than_asked_for(environment: pytest.MonkeyPatch, tol
 )
 async def test_error_answers(environment: pytest.MonkeyPatch, script: Script, error: type[ProxyError]) -> None:
     """Every kind of refusal has its own class, and no message tells the bucket, host or library's words."""
-    patient = replace(FAST, read_timeout=5.0)
-    async with ScriptedServer(script) as server, at(server, environment, patient) as store:
+    async with ScriptedServer(script) as server, at(server, environment) as store:
         with pytest.raises(error) as caught:
             await read(store, "a")
 
@@ -314,7 +315,7 @@ async def test_denied_means_what_the_settings_say(
     environment: pytest.MonkeyPatch, denied_is_missing: bool, error: type[ProxyError]
 ) -> None:
     """Without the list permission S3 answers 403 for a missing key; the setting says how to read that."""
-    settings = replace(FAST, s3_denied_is_missing=denied_is_missing)
+    settings = replace(CALM, s3_denied_is_missing=denied_is_missing)
     async with ScriptedServer(reply(403, xml("AccessDenied"))) as server, at(server, environment, settings) as store:
         with pytest.raises(error):
             await store.stat("a")
@@ -324,7 +325,7 @@ async def test_denied_means_what_the_settings_say(
 
 async def test_bad_credentials_are_never_missing(environment: pytest.MonkeyPatch) -> None:
     """Also where a 403 means missing, a wrong signature does not: it would empty the whole site."""
-    settings = replace(FAST, s3_denied_is_missing=True)
+    settings = replace(CALM, s3_denied_is_missing=True)
     script = reply(403, xml("SignatureDoesNotMatch"))
     async with ScriptedServer(script) as server, at(server, environment, settings) as store:
         with pytest.raises(OriginRefused):
@@ -388,7 +389,7 @@ async def test_checksums_for_aws(environment: pytest.MonkeyPatch) -> None:
         environment.setenv("HTTP_PROXY", server.url)
         environment.delenv("NO_PROXY", raising=False)
         environment.delenv("no_proxy", raising=False)
-        async with S3Store(BUCKET, "pre", FAST) as store:
+        async with S3Store(BUCKET, "pre", CALM) as store:
             await store.put("a", b"x", content_type="image/png", metadata={})
 
     assert any(name.startswith("x-amz-checksum-") for name in server.received[0].headers)
@@ -420,7 +421,7 @@ async def test_addressing(
         environment.setenv("HTTP_PROXY", server.url)
         environment.delenv("NO_PROXY", raising=False)
         environment.delenv("no_proxy", raising=False)
-        async with S3Store(BUCKET, "pre", replace(FAST, s3_addressing=addressing)) as store:
+        async with S3Store(BUCKET, "pre", replace(CALM, s3_addressing=addressing)) as store:
             await read(store, "a")
 
     assert server.received[0].headers["host"] == host
