@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
-from proxy.config import Settings
+from proxy.config import Settings, parse_signing_keys
 from proxy.services import Services
 from proxy.states import watch_states
 from proxy.web.access import access_middleware
@@ -46,6 +46,7 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         cache=cache,
         deadline=settings.deadline,
         admin_token=settings.admin_token.get_secret_value() if settings.admin_token else None,
+        signing_keys=parse_signing_keys(settings.signing_keys.get_secret_value()) if settings.signing_keys else {},
         readiness=lambda: _readiness(services),
         samples=samples,
     )

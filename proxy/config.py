@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     signing_keys: SecretStr | None = Field(
         None, description="`access:secret,…`: keys for private URLs; several for rotation."
     )
+    mark_hosts: str = Field(
+        "",
+        description="Hosts, separated by commas, whose URLs name originals of ours when a command asks for a watermark "
+        "image by URL: `img.example.com`. Nothing is ever fetched from such a URL.",
+    )
     render_workers: int = Field(
         default_factory=usable_cpus,
         ge=1,
@@ -257,6 +262,12 @@ class Settings(BaseSettings):
             parse_signing_keys(value.get_secret_value())
         return value
 
+    @field_validator("mark_hosts")
+    @classmethod
+    def _check_mark_hosts(cls, value: str) -> str:
+        host_names(value)
+        return value
+
     @field_validator("presets")
     @classmethod
     def _check_presets(cls, value: str) -> str:
@@ -300,6 +311,14 @@ def parse_signing_keys(text: str) -> dict[str, str]:
             raise ValueError("expected access:secret pairs separated by commas")
         keys[access] = secret
     return keys
+
+
+def host_names(text: str) -> frozenset[str]:
+    """Read `img.example.com,cdn.example.com:8080`."""
+    names = frozenset(piece.strip().lower() for piece in text.split(",") if piece.strip())
+    if not all(re.fullmatch(r"[a-z0-9.-]+(?::[0-9]{1,5})?", name) for name in names):
+        raise ValueError("expected host names separated by commas, without a scheme")
+    return names
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@
     ├── CannotRender              an image, but it cannot be rendered
     │   ├── TruncatedImage
     │   ├── ResultTooLarge
+    │   ├── MarkMissing
     │   └── RenderCrashed
     ├── RangeRefused              a byte range outside of the representation
     ├── PreconditionFailed        If-Match or If-Unmodified-Since does not hold
@@ -143,6 +144,12 @@ class ResultTooLarge(CannotRender):
     """The picture that was asked for would be larger than allowed."""
 
     code = "result_too_large"
+
+
+class MarkMissing(CannotRender):
+    """The image of a watermark does not exist."""
+
+    code = "mark_missing"
 
 
 class RenderCrashed(CannotRender):

@@ -20,7 +20,9 @@ from typing import Protocol
 from proxy.delivery.admission import Gate
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
+from proxy.delivery.fallback import original_as_result
 from proxy.delivery.freshness import Freshness, Known
+from proxy.delivery.marks import Marks
 from proxy.delivery.originals import Originals, Staged
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.results import Found, Results, Where
@@ -29,6 +31,7 @@ from proxy.delivery.staging import Staging
 from proxy.errors import (
     CannotRender,
     DeadlinePassed,
+    InvalidCommand,
     NotAnImage,
     OriginalNotFound,
     OriginalTooLarge,
@@ -37,12 +40,15 @@ from proxy.errors import (
 )
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.metrics import Metrics
+from proxy.plan.output import OnError
 from proxy.plan.plan import Plan
 
 _REMEMBERED = (NotAnImage, OriginalTooLarge, CannotRender)
 """What asking again would not change at once: it lies in the picture itself."""
 _FAIR_SHARE = 0.8
 """Of the longest time a worker may ever take: what is not done in so much of it never will be."""
+Overlays = tuple[tuple[str, str], ...]
+
 _MOST_ATTEMPTS = 2
 """Renders of one flight, when the original is purged under the first."""
 
@@ -129,6 +135,7 @@ class Renderer:
         freshness_window: float,
         failures: RecentFailures,
         metrics: Metrics,
+        marks: Marks | None = None,
     ) -> None:
         self._results = results
         self._originals = originals
@@ -143,6 +150,7 @@ class Renderer:
         self._window = freshness_window
         self._failures = failures
         self._metrics = metrics
+        self._marks = marks or Marks(originals, freshness)
         self._flights: SingleFlight[tuple[Result, Stages]] = SingleFlight(on_join=metrics.joined.inc)
 
     @property
@@ -153,6 +161,8 @@ class Renderer:
     async def answer(self, plan: Plan, deadline: Deadline, conditions: Conditions) -> Answer:
         """Find or make the result of `plan` within the deadline."""
         stages = Stages()
+        if plan.overlays:
+            plan = await self._marks.settle(plan, deadline)
         known = self._freshness.of(plan.key)
         if known is not None:
             current = self._answer_from_knowledge(plan, known, conditions, stages)
@@ -275,16 +285,26 @@ class Renderer:
         for _ in range(_MOST_ATTEMPTS):
             with self._freshness.asking(plan.key) as question:
                 since = time.perf_counter()
-                async with self._originals.stage(plan.key, deadline) as staged:
+                async with (
+                    self._originals.stage(plan.key, deadline) as staged,
+                    self._marks.stage(plan, deadline) as overlays,
+                ):
                     stages.add("fetch", since)
-                    result = await self._render(plan, staged, deadline, stages)
+                    try:
+                        result = await self._render(plan, staged, overlays, deadline, stages)
+                    except (*_REMEMBERED, InvalidCommand):
+                        if plan.output.on_error is not OnError.ORIGINAL:
+                            raise
+                        result = await original_as_result(plan, staged, self._workers.versions)
             if not question.outdated:
                 await self._results.keep(plan, result)
                 break
             # Purged meanwhile: it may show what the purge was for, and whoever asks after a purge may have joined us.
         return result
 
-    async def _render(self, plan: Plan, staged: Staged, deadline: Deadline, stages: Stages) -> Result:
+    async def _render(
+        self, plan: Plan, staged: Staged, overlays: Overlays, deadline: Deadline, stages: Stages
+    ) -> Result:
         since = time.perf_counter()
         async with self._render_gate.slot(deadline):
             stages.add("queue", since)
@@ -293,7 +313,7 @@ class Renderer:
                 raise OriginalTooLarge("decoding the original needs more memory than this server allows")
             async with self._memory_gate.slot(deadline, weight=header.estimated_bytes):
                 since = time.perf_counter()
-                report, body = await self._run(plan, staged, deadline)
+                report, body = await self._run(plan, staged, overlays, deadline)
                 self._metrics.render_seconds.observe(time.perf_counter() - since)
                 stages.add("render", since)
         version = staged.info.version
@@ -321,9 +341,11 @@ class Renderer:
                 stages.add("inspect", since)
             return staged.inspected
 
-    async def _run(self, plan: Plan, staged: Staged, deadline: Deadline) -> tuple[RenderReport, bytes]:
+    async def _run(
+        self, plan: Plan, staged: Staged, overlays: Overlays, deadline: Deadline
+    ) -> tuple[RenderReport, bytes]:
         path = self._staging.new_path()
-        job = RenderJob(str(staged.path), str(path), plan.operations, plan.output, self._limits)
+        job = RenderJob(str(staged.path), str(path), plan.operations, plan.output, self._limits, overlays)
         try:
             with self._timed(plan, deadline) as seconds:
                 report = await self._workers.run(job, timeout=seconds)

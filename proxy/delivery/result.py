@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.plan.output import MEDIA_TYPES, Target
+from proxy.plan.output import MEDIA_TYPES, REPORT_TYPE, Answer, Target
 from proxy.plan.plan import Plan
 
 _LONGEST_PLAN = 900
@@ -67,7 +67,7 @@ class Result:
         try:
             if int(metadata["bytes"]) != len(body) or int(metadata["crc32"], 16) != zlib.crc32(body):
                 return None
-            if media_type is None or media_type not in MEDIA_TYPES.values():
+            if media_type is None or media_type not in (*MEDIA_TYPES.values(), REPORT_TYPE):
                 return None
             version, renderer = metadata["version"], metadata["renderer"]
             return cls(
@@ -123,6 +123,8 @@ def _extension(plan: Plan) -> str:
 
     The stored Content-Type is what counts. The name is known before the picture is seen, so that one read finds it.
     """
+    if plan.output.answer is not Answer.PICTURE:
+        return "json"
     known = plan.output.target.known_format
     if known is not None:
         return known.extension

@@ -32,7 +32,9 @@ _EXIF_TYPES = {
     "SRational": 10, "Float": 11, "Double": 12,
 }  # fmt: skip
 """libexif's names of the TIFF types, and their numbers."""
-_EXIF_FIELD = re.compile(r"(?P<raw>.*) \((?P<text>.*), (?P<type>[A-Za-z]+), \d+ components, \d+ bytes\)", re.DOTALL)
+_EXIF_FIELD = re.compile(r"(?P<both>.*), (?P<type>[A-Za-z]+), \d+ components?, \d+ bytes?\)", re.DOTALL)
+"""How libvips writes a field: `raw (text, type, n components, n bytes)`."""
+_UNITS = {"2": "Inch", "3": "Centimeter"}
 
 Json = dict[str, object]
 
@@ -148,8 +150,20 @@ def exif_fields(path: str, info: SourceInfo, limits: RenderLimits) -> dict[str, 
         except UnicodeDecodeError:
             continue
         if said is not None and said["type"] in _EXIF_TYPES:
-            found.setdefault(match[2], (said["text"].strip(), _EXIF_TYPES[said["type"]]))
+            text = _exif_text(match[2], said["both"], said["type"])
+            found.setdefault(match[2], (text, _EXIF_TYPES[said["type"]]))
     return found
+
+
+def _exif_text(name: str, both: str, kind: str) -> str:
+    """libexif's text for a value out of `raw (text`."""
+    if kind == "ASCII":
+        return both[: (len(both) - 2) // 2].strip()  # text and raw value are the same, and may hold brackets
+    raw, _, text = both.partition(" (")
+    # Names that libexif as libvips ships it does not know.
+    if name == "Orientation" and raw in "12345678":
+        return ORIENTATIONS[int(raw) - 1]
+    return _UNITS.get(raw, raw) if name.endswith("ResolutionUnit") else text.strip()
 
 
 def _field_names(image: pyvips.Image) -> list[str]:

@@ -35,6 +35,7 @@ from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
 from proxy.imaging.steps import flattened, scale_to
 from proxy.plan.output import (
+    REPORT_TYPE,
     Animation,
     Answer,
     ColourPolicy,
@@ -121,14 +122,15 @@ def _report(job: RenderJob) -> RenderReport:
         time.perf_counter() - started,
         0.0,
         0,
-        media_type="application/json",
+        media_type=REPORT_TYPE,
     )
 
 
 def frames_wanted(info: SourceInfo, output: Output) -> int:
     """How many frames to load: all, if they are to be kept and the target can hold them."""
-    known = info.format if output.target in (Target.SOURCE, Target.FAMILIAR) else output.target.known_format
-    holds = output.target is Target.PLAIN or (known is not None and known.holds_animation)
+    target = output.target_for(info.frames)
+    known = info.format if target in (Target.SOURCE, Target.FAMILIAR) else target.known_format
+    holds = target is Target.PLAIN or (known is not None and known.holds_animation)
     return info.frames if holds and output.animation is Animation.KEEP else 1
 
 
@@ -151,11 +153,12 @@ def make(job: RenderJob, info: SourceInfo, frames: int) -> Picture:
 
 def settle_format(picture: Picture, info: SourceInfo, output: Output) -> Format:
     """The format a rule like SOURCE or PLAIN means for this picture."""
-    if (known := output.target.known_format) is not None:
+    target = output.target_for(len(picture.frames))
+    if (known := target.known_format) is not None:
         return known
-    if output.target is Target.FAMILIAR and info.format in (Format.TIFF, Format.AVIF):
+    if target is Target.FAMILIAR and info.format in (Format.TIFF, Format.AVIF):
         return Format.JPEG
-    if output.target in (Target.SOURCE, Target.FAMILIAR):
+    if target in (Target.SOURCE, Target.FAMILIAR) and info.format is not Format.HEIC:
         return Format.PNG if info.format is Format.SVG else info.format
     if len(picture.frames) > 1:
         return Format.GIF

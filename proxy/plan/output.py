@@ -11,7 +11,7 @@ from proxy.plan.operations import canonical_value
 
 
 class Format(StrEnum):
-    """The image formats that can be read; all but SVG can also be written."""
+    """The image formats that can be read; all but HEIC and SVG can also be written."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -21,6 +21,7 @@ class Format(StrEnum):
     TIFF = "tiff"
     BMP = "bmp"
     ICO = "ico"
+    HEIC = "heic"
     SVG = "svg"
 
     @property
@@ -47,8 +48,12 @@ class Format(StrEnum):
 MEDIA_TYPES = {
     Format.JPEG: "image/jpeg", Format.PNG: "image/png", Format.GIF: "image/gif", Format.WEBP: "image/webp",
     Format.AVIF: "image/avif", Format.TIFF: "image/tiff", Format.BMP: "image/bmp",
-    Format.ICO: "image/vnd.microsoft.icon", Format.SVG: "image/svg+xml",
+    Format.ICO: "image/vnd.microsoft.icon", Format.HEIC: "image/heic", Format.SVG: "image/svg+xml",
 }  # fmt: skip
+
+
+REPORT_TYPE = "application/json"
+"""The media type of a result that is no picture."""
 
 
 class Target(StrEnum):
@@ -63,7 +68,7 @@ class Target(StrEnum):
     BMP = "bmp"
     ICO = "ico"
     SOURCE = "source"
-    """The original's own format (SVG becomes PNG)."""
+    """The original's own format (SVG becomes PNG, HEIC becomes JPEG)."""
     PLAIN = "plain"
     """What every browser reads: GIF when animated, PNG when there is transparency, JPEG otherwise."""
     FAMILIAR = "familiar"

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 
-from proxy.plan.operations import Operation
+from proxy.plan.operations import Operation, canonical_value
 from proxy.plan.output import Output
 
 RENDER_REVISION = 1
@@ -41,10 +41,15 @@ class Plan:
     """Whether the target was chosen from the Accept header: the answer then says `Vary: Accept`."""
     presets: tuple[str, ...] = ()
     cache: CachePolicy = field(default=CachePolicy())
+    overlay_versions: tuple[str, ...] = ()
+    """The versions of `overlays`, once they have been looked up: another logo makes another picture."""
 
     def canonical(self) -> str:
         """The one text of what is done to the picture; does not hold the key."""
-        return "|".join([*(operation.canonical() for operation in self.operations), self.output.canonical()])
+        parts = [*(operation.canonical() for operation in self.operations), self.output.canonical()]
+        if self.overlay_versions:
+            parts.append(f"overlays{canonical_value(self.overlay_versions)}")
+        return "|".join(parts)
 
     @property
     def overlays(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ ask for the picture itself; the shipped nginx configuration closes `/-/` to the 
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
 from proxy.delivery.deadline import Deadline
@@ -13,6 +15,7 @@ from proxy.delivery.render import Answer
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.plan.planner import describe
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
+from proxy.plan.signing import is_signed
 from proxy.web.conditional import Preconditions
 from proxy.web.errors import json_bytes, status_of
 from proxy.web.headers import PRIVATE
@@ -28,7 +31,8 @@ async def get_explanation(request: web.Request) -> web.Response:
     target = request.raw_path.removeprefix(PREFIX)
     said: dict[str, object] = {"target": target, "accept": accept, "presets_generation": site.book.generation}
     try:
-        readings = site.planner.read(target)
+        signed = is_signed(target, request.host, site.signing_keys, time.time())
+        readings = site.planner.read(target, signed=signed)
         said["readings"] = [_reading(reading) for reading in readings]
         said |= await _explain_first(site, readings, accept)
     except ProxyError as error:

@@ -6,6 +6,8 @@ is answered; when none does, the error explains the preferred one.
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
 from proxy.delivery.deadline import Deadline
@@ -13,6 +15,7 @@ from proxy.delivery.render import Answer, Outcome
 from proxy.errors import MethodRefused, OriginalNotFound
 from proxy.plan.plan import Plan
 from proxy.plan.request import AskOriginal, ImageRequest
+from proxy.plan.signing import is_signed
 from proxy.web.conditional import Preconditions, wanted_range
 from proxy.web.headers import (
     PICTURE_METHODS,
@@ -39,7 +42,8 @@ async def get_image(request: web.Request) -> web.StreamResponse:
         raise MethodRefused(f"pictures are read with GET or HEAD, not {request.method[:20]}")
     site = request.app[SITE]
     deadline = Deadline.after(site.deadline)
-    readings = site.planner.read(request.raw_path)
+    signed = is_signed(request.raw_path, request.host, site.signing_keys, time.time())
+    readings = site.planner.read(request.raw_path, signed=signed)
     for reading in readings:
         try:
             return await _answer_reading(request, reading, deadline)

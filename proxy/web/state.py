@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -38,6 +38,8 @@ class Site:
     deadline: float
     """Seconds for one answer."""
     admin_token: str | None
+    signing_keys: Mapping[str, str]
+    """Secrets by access key; empty: signatures are not looked at."""
     readiness: Callable[[], Readiness]
     samples: tuple[str, ...]
     """The keys that the start page shows."""

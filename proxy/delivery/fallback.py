@@ -1,0 +1,32 @@
+"""The original in place of a result: what `ignore-error` asks for when a picture cannot be rendered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from proxy.delivery.originals import Staged
+from proxy.delivery.result import Result, etag_of
+from proxy.imaging.sniff import HEAD_BYTES, sniff
+from proxy.plan.plan import Plan
+
+
+async def original_as_result(plan: Plan, staged: Staged, renderer: str) -> Result:
+    """The staged original as the result of `plan`; NotAnImage if it is not one of a kind that is served as such."""
+    body = await asyncio.to_thread(staged.path.read_bytes)
+    found = sniff(body[:HEAD_BYTES])
+    header = staged.inspected
+    version = staged.info.version
+    return Result(
+        body=body,
+        media_type=found.media_type,
+        width=header.width if header else 0,
+        height=header.height if header else 0,
+        frames=header.frames if header else 1,
+        version=version,
+        modified=staged.info.modified,
+        created=time.time(),
+        seen=staged.seen,
+        renderer=renderer,
+        etag=etag_of(version, plan, renderer),
+    )
