@@ -19,12 +19,14 @@ from proxy.web.purging import post_purge
 from proxy.web.start_page import get_start_page
 from proxy.web.state import SITE, Readiness, Site
 
+ANYTHING = "{path:(?s:.*)}"
+"""The rest of a path, line ends included: what is wrong with those is said by the reader of keys, not by the router."""
 PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/", get_start_page),
     ("GET", "/-/live", get_live),
     ("GET", "/-/ready", get_ready),
     ("GET", "/-/metrics", get_metrics),
-    ("GET", EXPLAIN + "/{path:.*}", get_explanation),
+    ("GET", f"{EXPLAIN}/{ANYTHING}", get_explanation),
     ("POST", "/-/api/purge", post_purge),
 )
 """Everything but pictures."""
@@ -55,8 +57,8 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         for each in methods:
             app.router.add_route(each, path, handler, expect_handler=_expect)
         app.router.add_route("*", path, _refuse(methods), expect_handler=_expect)
-    app.router.add_route("*", "/-/{path:.*}", _no_such_page, expect_handler=_expect)
-    app.router.add_route("*", "/{path:.*}", get_image, expect_handler=_expect)
+    app.router.add_route("*", f"/-/{ANYTHING}", _no_such_page, expect_handler=_expect)
+    app.router.add_route("*", f"/{ANYTHING}", get_image, expect_handler=_expect)
     app.on_response_prepare.append(_name_the_server)
     return app
 

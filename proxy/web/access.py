@@ -69,7 +69,7 @@ def _record(metrics: Metrics, request: web.Request, status: int, seconds: float,
         fields["detail"] = error.message
         cause = error.__cause__
         if cause is not None:
-            fields["cause"] = " | ".join([repr(cause), *getattr(cause, "__notes__", ())])[:1000]
+            fields["cause"] = " | ".join([_line(cause), *getattr(cause, "__notes__", ())])[:1000]
         if notes := getattr(error, "__notes__", None):
             fields["notes"] = " | ".join(notes)[:1000]
     if STAGES in request:
@@ -78,3 +78,9 @@ def _record(metrics: Metrics, request: web.Request, status: int, seconds: float,
         _log.warning("request", **fields)
     else:
         _log.info("request", **fields)
+
+
+def _line(cause: BaseException) -> str:
+    """A cause on one line. One from a render worker holds a whole traceback; its last line says what happened."""
+    lines = str(cause).strip().splitlines()
+    return f"{type(cause).__name__}: {lines[-1]}" if lines else type(cause).__name__

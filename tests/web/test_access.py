@@ -72,7 +72,7 @@ async def _client(metrics: Metrics) -> TestClient[web.Request, web.Application]:
                 "outcome": "error",
                 "code": "original_not_found",
                 "detail": "no original 'x'",
-                "cause": 'OSError("the disk\'s own words")',
+                "cause": "OSError: the disk's own words",
                 "log_level": "info",
             },
         ),
