@@ -142,7 +142,16 @@ def cold(photos: Path | None, *, repeats: int, rounds: int, connections: int, pe
     rows = [_row(run, str(box), name) for box in BOXES for name in (FLOOR, LIBVIPS, IMGBANG, *peers)]
     report.table(
         f"Cold: {run.images} JPEG photos, two worker processes, nothing stored",
-        ["box", "contender", "images/s", "of libvips", "of the floor", "CPU ms/image", "of it front"],
+        [
+            "box",
+            "contender",
+            "images/s",
+            "of libvips",
+            "of the floor",
+            "CPU ms/image",
+            "of it front",
+            "of libvips, by CPU",
+        ],
         rows,
         note=f"Medians of {repeats} repeats of {rounds} rounds; ratios are of pairs: median (lowest–highest). "
         f"Failed answers of peers: {counted(run.failures) or 'none'}.",
@@ -171,7 +180,9 @@ def _row(run: Cold, box: str, name: str) -> list[object]:
     front = middle(run.front_cpu[box]) if name == IMGBANG else float("nan")
     rate, cpu = middle([work.rate for work in works]), middle([work.cpu_ms for work in works])
     floor = paired_ratio(_rates(run, box, name), _rates(run, box, FLOOR))
-    return [box, name, rate, _ratio(run, box, name), f"{floor.median:.2f}", cpu, front]
+    libvips = [work.cpu_ms for work in run.works[LIBVIPS, box]]
+    by_cpu = paired_ratio(libvips, [work.cpu_ms for work in run.works[name, box]])
+    return [box, name, rate, _ratio(run, box, name), f"{floor.median:.2f}", cpu, front, f"{by_cpu.median:.2f}"]
 
 
 def _rates(run: Cold, box: str, name: str) -> list[float]:

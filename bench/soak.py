@@ -53,13 +53,12 @@ class Curve:
 
     @property
     def total(self) -> list[tuple[float, float]]:
-        """Front and workers together; looks that missed a worker which was just being replaced are left out."""
-        times: dict[float, list[float]] = defaultdict(list)
+        """Front and workers together, successors of workers that are being replaced included."""
+        sums: dict[float, float] = defaultdict(float)
         for points in self.lines.values():
             for at, size in points:
-                times[at].append(size)
-        full = max((len(sizes) for sizes in times.values()), default=0)
-        return [(at, sum(sizes)) for at, sizes in sorted(times.items()) if len(sizes) == full]
+                sums[at] += size
+        return sorted(sums.items())
 
 
 def soak(
