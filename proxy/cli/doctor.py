@@ -164,6 +164,15 @@ async def _try_formats(workers: RenderWorkers, settings: Settings, directory: Pa
     for known in Format:
         path = directory / known.value
         writes = "no"
+        if known is Format.HEIC:
+            rows.append(
+                (
+                    known.value,
+                    "yes, with imgbang[formats]" if "heic-" in workers.versions else "no: needs imgbang[formats]",
+                    "no",
+                )
+            )
+            continue
         if known is Format.SVG:
             path.write_bytes(_SVG)
         else:

@@ -48,7 +48,7 @@ def ends_early(path: str, found: Format) -> bool:
             return int.from_bytes(head[4:8], "little") + 8 > size
         case Format.BMP:
             return int.from_bytes(head[2:6], "little") > size
-        case Format.AVIF:
+        case Format.AVIF | Format.HEIC:
             return _boxes_end(path) > size
         case _:
             return False

@@ -1,11 +1,12 @@
-"""BMP and ICO, which libvips cannot read or write: Pillow does, and only these plugins of it may be reached.
+"""BMP, ICO and HEIC, which libvips (as it comes in its wheel) cannot read: Pillow does, with these plugins only.
 
 Pillow registers every plugin it ships when it meets a file it does not know; `formats=` keeps it to the ones named,
-and importing those two here keeps it from looking for more.
+and importing those here keeps it from looking for more. HEIC needs the extra `imgbang[formats]`.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -13,18 +14,40 @@ from pathlib import Path
 import pyvips
 from PIL import BmpImagePlugin, IcoImagePlugin, Image
 
-from proxy.errors import OriginalTooLarge
+from proxy.errors import NotAnImage, OriginalTooLarge
+from proxy.imaging.colours import PROFILE
 from proxy.plan.output import Format
 
 MAX_ICON_PIXELS = 1024 * 1024
 """Pillow decodes an icon while opening it, so its limit cannot come from our look at the header."""
 
-_PLUGINS = {Format.BMP: BmpImagePlugin.BmpImageFile.format, Format.ICO: IcoImagePlugin.IcoImageFile.format}
+FOREIGN = (Format.BMP, Format.ICO, Format.HEIC)
+"""The formats that are read here."""
+
+_PLUGINS = {
+    Format.BMP: BmpImagePlugin.BmpImageFile.format,
+    Format.ICO: IcoImagePlugin.IcoImageFile.format,
+    Format.HEIC: "HEIF",
+}
+
+if importlib.util.find_spec("pillow_heif"):
+    import pillow_heif
+
+    pillow_heif.options.DECODE_THREADS = 1  # one slot is one core
+    pillow_heif.options.THUMBNAILS = False
+    pillow_heif.options.DEPTH_IMAGES = False
+    pillow_heif.options.AUX_IMAGES = False
+    pillow_heif.register_heif_opener()
+    HEIC_VERSION: str | None = pillow_heif.__version__
+else:
+    HEIC_VERSION = None
 
 
 def open_foreign(path: str, found: Format) -> Image.Image:
-    """Open a BMP (its header) or the largest picture of an ICO."""
-    Image.MAX_IMAGE_PIXELS = MAX_ICON_PIXELS if found is Format.ICO else None  # of a BMP, this reads the header only
+    """Open a BMP or HEIC (its header) or the largest picture of an ICO."""
+    if found is Format.HEIC and HEIC_VERSION is None:
+        raise NotAnImage("the original is a HEIC picture; reading it needs the extra imgbang[formats]")
+    Image.MAX_IMAGE_PIXELS = MAX_ICON_PIXELS if found is Format.ICO else None  # of the others, only the header is read
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -36,13 +59,17 @@ def open_foreign(path: str, found: Format) -> Image.Image:
 
 
 def load_foreign(path: str, found: Format) -> pyvips.Image:
-    """The pixels of a BMP or ICO as a libvips image in memory."""
+    """The pixels as a libvips image in memory, with its profile; turned as a HEIC's own container says."""
     image = open_foreign(path, found)
     opaque = "L" if image.mode in ("1", "L") else "RGB"
     pixels = image.convert("RGBA" if image.has_transparency_data else opaque)
     bands = len(pixels.getbands())
     result = pyvips.Image.new_from_memory(pixels.tobytes(), pixels.width, pixels.height, bands, "uchar")
-    return result.copy(interpretation="b-w" if bands == 1 else "srgb")
+    result = result.copy(interpretation="b-w" if bands == 1 else "srgb")
+    profile = image.info.get("icc_profile")
+    if found is Format.HEIC and profile and bands > 1:
+        result.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    return result
 
 
 def encode_foreign(image: pyvips.Image, target: Format) -> bytes:

@@ -12,7 +12,7 @@ import pyvips
 
 from proxy.errors import NotAnImage, OriginalTooLarge
 from proxy.imaging.damage import reading
-from proxy.imaging.foreign import open_foreign
+from proxy.imaging.foreign import FOREIGN, open_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import open_original
 from proxy.imaging.sniff import sniff_file
@@ -27,7 +27,7 @@ def inspect(path: str, limits: RenderLimits) -> SourceInfo:
     found = sniff_file(path)
     if found is Format.SVG:
         _check_svg(path, limits)
-    foreign = found in (Format.BMP, Format.ICO)
+    foreign = found in FOREIGN
     info = _inspect_foreign(path, found) if foreign else _inspect_header(path, found, limits)
     _check(info, limits)
     return info
@@ -47,7 +47,7 @@ def _inspect_foreign(path: str, found: Format) -> SourceInfo:
         width, height = image.size
     bands = (1 if image.mode in ("1", "L", "LA") else 3) + alpha
     # The file, Pillow's pixels, their conversion, and the copy handed to libvips; measured.
-    estimate = _BASE_BYTES + 14 * width * height
+    estimate = _BASE_BYTES + (24 if found is Format.HEIC else 14) * width * height
     return SourceInfo(found, width, height, 1, bands, alpha, 1, interlaced=False, estimated_bytes=estimate)
 
 

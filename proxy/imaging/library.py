@@ -26,6 +26,7 @@ import PIL
 import pyvips
 
 from proxy.errors import OriginalTooLarge, ProxyError
+from proxy.imaging.foreign import HEIC_VERSION
 
 LOADERS = ("Jpeg", "Png", "Nsgif", "Webp", "Heif", "Tiff")
 SAVERS = ("Jpeg", "Png", "Cgif", "Webp", "Heif", "Tiff")
@@ -57,7 +58,8 @@ def allow(tree: str, names: tuple[str, ...]) -> None:
 def versions() -> str:
     """The libraries that decide what pixels come out; part of every result's identity."""
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
-    return f"libvips-{libvips} pillow-{PIL.__version__}"
+    heic = f" heic-{HEIC_VERSION}" if HEIC_VERSION else ""
+    return f"libvips-{libvips} pillow-{PIL.__version__}{heic}"
 
 
 @contextmanager

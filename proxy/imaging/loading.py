@@ -12,7 +12,7 @@ from pathlib import Path
 import pyvips
 
 from proxy.errors import NotAnImage, OriginalTooLarge
-from proxy.imaging.foreign import load_foreign
+from proxy.imaging.foreign import FOREIGN, load_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.picture import Picture
 from proxy.plan.geometry import Size
@@ -64,7 +64,7 @@ def load(
     `target` is in the original's stored orientation. The picture that comes back is at least that large unless the
     original is smaller; scaling it to `target` is the caller's.
     """
-    if info.format in (Format.BMP, Format.ICO):
+    if info.format in FOREIGN:
         return Picture((load_foreign(path, info.format),))
     options: dict[str, object] = {"fail_on": failing(info.format, output)}
     if target is not None:

@@ -67,7 +67,7 @@ def _sniff_heif(head: bytes) -> Format:
     if brands & _AVIF_BRANDS:
         return Format.AVIF
     if brands & _HEIC_BRANDS:
-        raise NotAnImage("the original is a HEIC picture, which needs a decoder that is not installed here")
+        return Format.HEIC
     raise NotAnImage("the original is a video or another ISO media file, not an image")
 
 
