@@ -44,12 +44,12 @@ def _annotation(name: str) -> Any:
 
 def settings_or_exit(flags: dict[str, Any] | None = None) -> Settings:
     """Read the settings, or print every problem and exit with status 2."""
+    for name in unknown_variables():
+        typer.echo(f"imgbang: {name} is not a setting; is it a typo?", err=True)
     try:
         settings = read_settings(flags)
     except SettingsProblems as error:
         for problem in error.problems:
             typer.echo(f"imgbang: {problem}", err=True)
         raise typer.Exit(2) from None
-    for name in unknown_variables():
-        typer.echo(f"imgbang: {name} is not a setting; is it a typo?", err=True)
     return settings

@@ -13,9 +13,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -62,6 +63,7 @@ class ImgbangServer:
     home: Path
     env: dict[str, str] = field(default_factory=dict)
     presets: str = PRESETS
+    arguments: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
 
@@ -85,7 +87,7 @@ class ImgbangServer:
         """Where its log goes."""
         return self.home / "log"
 
-    def start(self) -> ImgbangServer:
+    def start(self) -> Self:
         """Start it and wait until it serves."""
         self.originals.mkdir(parents=True, exist_ok=True)
         presets = self.home / "presets.toml"
@@ -94,7 +96,11 @@ class ImgbangServer:
         with self.log_path.open("ab") as log:
             offset = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proxy.cli", "serve"], cwd=self.home, env=self._environment(), stdout=log, stderr=log
+                [sys.executable, "-m", "proxy.cli", "serve", *self.arguments],
+                cwd=self.home,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -121,13 +127,15 @@ class ImgbangServer:
             self.process.wait()
             raise
 
-    def __enter__(self) -> ImgbangServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def get(self, target: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", body: bytes | None = None) -> Reply:
+    def get(
+        self, target: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", body: bytes | None = None
+    ) -> Reply:
         """Send one request with exactly this target and read the answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
@@ -181,10 +189,22 @@ class ImgbangServer:
         deadline = time.monotonic() + seconds
         busy = 1.0
         while busy and time.monotonic() < deadline:
-            busy = self.metric("imgbang_flights") + self.metric("imgbang_gate_inside") + self.metric("imgbang_pending_saves")
+            busy = (
+                self.metric("imgbang_flights")
+                + self.metric("imgbang_gate_inside")
+                + self.metric("imgbang_pending_saves")
+            )
             if busy:
                 time.sleep(0.05)
         assert not busy, "still busy: flights, slots or saves did not come to an end"
+
+    def wait_for(self, target: str, wanted: Callable[[Reply], bool], *, seconds: float = 10.0) -> Reply:
+        """Ask again and again until the answer is as wanted."""
+        deadline = time.monotonic() + seconds
+        while not wanted(reply := self.get(target)):
+            assert time.monotonic() < deadline, f"{target} never answered as wanted; the last was {reply.status}"
+            time.sleep(0.05)
+        return reply
 
     def staged_files(self) -> list[Path]:
         """Every file in the staging directory but the locks."""
