@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that come from the code: `make docs`. A test fails while they are out of date."""
+"""Write the parts of the documentation that come from the code (`make docs`); a test fails while they are old."""
 
 from __future__ import annotations
 
@@ -91,7 +91,9 @@ def _presets() -> Iterator[str]:
             yield f"### {re.sub(r'(?<!^)(?=[A-Z])', ' ', name.strip('_'))}"
             if definition.get("description"):
                 yield " ".join(definition["description"].split())
-            yield "\n".join(["| field | default | meaning |", "| --- | --- | --- |", *_fields(definition, default=True)])
+            yield "\n".join(
+                ["| field | default | meaning |", "| --- | --- | --- |", *_fields(definition, default=True)]
+            )
 
 
 def _fields(definition: dict[str, Any], *, default: bool = False) -> Iterator[str]:

@@ -87,7 +87,8 @@ def _pair(size: Size) -> tuple[int, int]:
 def test_orientations_give_one_picture(corpus_server: ImgbangServer, kind: str) -> None:
     """The eight orientations of one scene are the same picture."""
     pictures = [
-        decoded(corpus_server.get(f"/orientation/{kind}_{number}.jpg!small").body).convert("RGB") for number in range(1, 9)
+        decoded(corpus_server.get(f"/orientation/{kind}_{number}.jpg!small").body).convert("RGB")
+        for number in range(1, 9)
     ]
 
     for picture in pictures[1:]:
