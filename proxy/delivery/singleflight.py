@@ -65,7 +65,8 @@ class SingleFlight(Generic[T]):
         """Cancel every flight and wait for its end."""
         tasks = tuple(self._tasks)
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # one that everybody left is cleaning up already
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> _Flight[T]:
