@@ -83,9 +83,9 @@ def soak(
             lambda: generator.closed(server.url, requests, connections, seconds=minutes * 60),
         )
         server.wait_quiet(seconds=30)
-        curve.look()
         time.sleep(rest)  # by default longer than a staged original lingers after its last user
         staged_after = len(server.staged_files())
+        at_rest = sum(server.resident().values()) / MIB
         events = {
             event: int(server.metric("imgbang_worker_events", event=event))
             for event in ("crash", "timeout", "recycled")
@@ -102,6 +102,7 @@ def soak(
             ["slope of the sum over the last half, MiB/min", growth * 60],
             ["the same per 1000 requests, MiB", per_thousand],
             ["highest sum / mean of the last half", max(y for _, y in curve.total) / (sum(settled) / len(settled))],
+            [f"sum after {rest:g} s of rest, MiB", at_rest],
             ["descriptors of the front: first, highest, last", f"{curve.descriptors[0]}, {max(curve.descriptors)}, {curve.descriptors[-1]}"],
             [f"staged files: highest, after {rest:g} s of rest", f"{max(curve.staged)}, {staged_after}"],
             ["workers", counted(events)],
