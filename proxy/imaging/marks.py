@@ -7,7 +7,6 @@ pictures' sizes are held against the same limits as an original's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from html import escape
 
 import pyvips
@@ -16,15 +15,13 @@ from proxy.errors import CannotRender
 from proxy.imaging.colours import to_rgb, with_alpha
 from proxy.imaging.fonts import font_options
 from proxy.imaging.picture import Picture
-from proxy.imaging.steps import premultiplied, scaled, turned
+from proxy.imaging.steps import scaled, turned
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity, Size, place
 from proxy.plan.operations import Align, MarkRow, Rotate, Text, TooLarge, Watermark
 
 MAX_MARK_PIXELS = 25_000_000
 """A text may be long and its font large; what lies outside of the picture would be drawn for nothing."""
-
-Perform = Callable[[Picture, tuple[object, ...]], Picture]
 
 
 def draw_image(picture: Picture, operation: Watermark) -> Picture:
@@ -34,7 +31,7 @@ def draw_image(picture: Picture, operation: Watermark) -> Picture:
         return picture.noting("the mark is larger than the picture and was left out")
     mark = faded(mark, operation.opacity)
     if operation.tile:
-        cell = Size(mark.width + operation.dx, mark.height + operation.dy)
+        cell = apart(mark, operation)
         return draw(picture, tiled(mark, cell, picture.size), Gravity.NORTHWEST, 0, 0)
     return draw(picture, mark, operation.gravity, operation.dx, operation.dy)
 
@@ -54,9 +51,8 @@ def draw_text(picture: Picture, operation: Text) -> Picture:
     """Draw a text mark."""
     mark = faded(text_mark(operation), operation.opacity)
     if operation.tile:
-        cell = Size(
-            operation.cell_width or mark.width + operation.dx, operation.cell_height or mark.height + operation.dy
-        )
+        free = apart(mark, operation)
+        cell = Size(operation.cell_width or free.width, operation.cell_height or free.height)
         return draw(picture, tiled(mark, cell, picture.size), Gravity.NORTHWEST, 0, 0)
     return draw(picture, mark, operation.gravity, operation.dx, operation.dy)
 
@@ -122,6 +118,15 @@ def rotated(mark: pyvips.Image, degrees: float) -> pyvips.Image:
     return turned(mark, angle, size, Colour.TRANSPARENT)
 
 
+def apart(mark: pyvips.Image, operation: Watermark | Text) -> Size:
+    """The size of a mark with the distance to its repetition."""
+    more = 1 + operation.spacing / 100
+    return Size(
+        max(1, round(mark.width * more) + operation.dx),
+        max(1, round(mark.height * more) + operation.dy),
+    )
+
+
 def tiled(mark: pyvips.Image, cell: Size, size: Size) -> pyvips.Image:
     """The mark in the middle of every cell of a picture of this size."""
     box = place(Size(mark.width, mark.height), cell, Gravity.CENTRE)
@@ -151,6 +156,3 @@ def check_mark_size(size: Size) -> None:
     """Refuse a mark that would take minutes to draw."""
     if size.pixels > MAX_MARK_PIXELS:
         raise CannotRender(f"a mark may have {MAX_MARK_PIXELS} pixels, this one would be {size}")
-
-
-__all__ = ["draw_image", "draw_row", "draw_text", "premultiplied"]

@@ -156,7 +156,7 @@ def exif_fields(path: str, info: SourceInfo, limits: RenderLimits) -> dict[str, 
 
 
 def _exif_text(name: str, both: str, kind: str) -> str:
-    """libexif's text for a value out of `raw (text`."""
+    """Return libexif's text for a value out of `raw (text`."""
     if kind == "ASCII":
         return both[: (len(both) - 2) // 2].strip()  # text and raw value are the same, and may hold brackets
     raw, _, text = both.partition(" (")

@@ -33,11 +33,12 @@ from proxy.plan.dialects.dialect import MAX_COMMAND_LENGTH, Context, Dialect
 from proxy.plan.dialects.qiniu import QINIU
 from proxy.plan.dialects.query import Query, command_name, read_query
 from proxy.plan.dialects.suffix import read_path
+from proxy.plan.dialects.tencent import TENCENT
 from proxy.plan.keys import check_key, decode_key, decode_path, shown
 from proxy.plan.presets import Originals, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
 
-_ALL: tuple[Dialect, ...] = (QINIU,)
+_ALL: tuple[Dialect, ...] = (QINIU, TENCENT)
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
 """The vendors' dialects by name."""
 

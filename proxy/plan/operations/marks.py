@@ -66,6 +66,8 @@ class Watermark(Operation):
     too_large: TooLarge = TooLarge.CLIP
     tile: bool = False
     """Whether the mark is repeated all over the picture, `dx` and `dy` apart; gravity has no meaning then."""
+    spacing: int = 0
+    """More distance between repetitions, in percent of the mark's size."""
     degrees: float = 0.0
     """Clockwise."""
     operations: tuple[Operation, ...] = field(default=(), metadata={"written": False})
@@ -74,6 +76,7 @@ class Watermark(Operation):
     def __post_init__(self) -> None:
         check_mark(self)
         check_between("degrees", self.degrees, -360, 360)
+        check_between("spacing", self.spacing, 0, 1000)
         if not self.image:
             raise InvalidCommand("a watermark needs an image")
         if not 0 < self.scale <= 100:
@@ -136,6 +139,8 @@ class Text(Operation):
     """Opacity of a shadow below and to the right, 0 to 100."""
     tile: bool = False
     """Whether the text is repeated all over the picture."""
+    spacing: int = 0
+    """More distance between repetitions, in percent of the text's size."""
     cell_width: int = 0
     """Of each repetition; 0: the text's own width and `dx`."""
     cell_height: int = 0
@@ -145,6 +150,7 @@ class Text(Operation):
         check_mark(self)
         check_between("degrees", self.degrees, -360, 360)
         check_between("shadow", self.shadow, 0, 100)
+        check_between("spacing", self.spacing, 0, 1000)
         check_between("cell_width", self.cell_width, 0, 10_000)
         check_between("cell_height", self.cell_height, 0, 10_000)
         if not self.text or len(self.text) > MAX_TEXT:
