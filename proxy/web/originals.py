@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from proxy.delivery.deadline import Deadline
+from proxy.delivery.passthrough import Passthrough
 from proxy.delivery.render import Stages
-from proxy.errors import OriginUnavailable, ProxyError
+from proxy.errors import ProxyError
 from proxy.plan.output import Format
 from proxy.plan.plan import CachePolicy
 from proxy.plan.request import ImageRequest
@@ -49,10 +50,8 @@ async def answer_original(request: web.Request, reading: ImageRequest, deadline:
     if conditions.is_current(etag or "", info.modified):
         return web.Response(status=304, headers=_headers(request, reading, info))
     if request.method == "HEAD":
-        headers = _headers(request, reading, info) | _content_headers(
-            reading, info, await passthrough.kind(info, deadline)
-        )
-        return _without_body(headers, info.size)
+        kind = await _kind(passthrough, info, deadline)
+        return _without_body(_headers(request, reading, info) | _content_headers(reading, info, kind), info.size)
     span = wanted_range(request.headers, size=info.size, etag=etag or "", modified=info.modified) if info.size else None
     if span is None:
         return await _whole(request, reading, deadline)
@@ -73,12 +72,16 @@ async def _part(
     since = time.perf_counter()
     async with request.app[SITE].passthrough.open_range(info, span, deadline) as opened:
         request[STAGES].add("open", since)
-        if opened.info.version != info.version:
-            # The client would join a part of the new version to what it has of the old one.
-            raise OriginUnavailable("the original changed while it was looked up; ask again")
         headers = _headers(request, reading, info) | _content_headers(reading, info, opened.format)
         headers["Content-Range"] = f"bytes {span.first}-{span.last}/{info.size}"
         return await _stream(request, 206, headers, span.last - span.first + 1, opened.chunks)
+
+
+async def _kind(passthrough: Passthrough, info: ObjectInfo, deadline: Deadline) -> Format | None:
+    if info.size:
+        return await passthrough.kind(info, deadline)
+    async with passthrough.open(info.key, deadline) as opened:  # no web server gives a range of what it cannot measure
+        return opened.format
 
 
 def _without_body(headers: Headers, size: int) -> web.StreamResponse:
