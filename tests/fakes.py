@@ -185,5 +185,7 @@ class FakeWorkers:
         if self.failure is not None:
             raise self.failure
         body = b"rendered " + Path(job.path).read_bytes()
+        for _, overlay in job.overlays:
+            body += b" with " + Path(overlay).read_bytes()
         Path(job.result_path).write_bytes(body)
         return RenderReport(self.format, len(body), 10, 10, 1, 0.001, 0.001, 1000)

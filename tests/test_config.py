@@ -8,6 +8,7 @@ from proxy.config import (
     MIB,
     Addressing,
     SettingsProblems,
+    host_names,
     parse_signing_keys,
     read_settings,
     store_settings,
@@ -193,3 +194,10 @@ def test_usable_machine() -> None:
     """There is at least one processor, and some memory."""
     assert usable_cpus() >= 1
     assert usable_memory() > 64 * MIB
+
+
+def test_mark_hosts() -> None:
+    """Host names without a scheme; anything else is a problem."""
+    assert host_names(" IMG.example.com, cdn.example.com:8080,") == {"img.example.com", "cdn.example.com:8080"}
+    for wrong in ("https://img.example.com", "img.example.com/x", "a b", "user@host"):
+        assert len(problems_of(mark_hosts=wrong)) == 1

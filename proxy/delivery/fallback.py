@@ -7,13 +7,17 @@ import time
 
 from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, etag_of
+from proxy.errors import Overloaded
 from proxy.imaging.sniff import HEAD_BYTES, sniff
 from proxy.plan.plan import Plan
 
 
 async def original_as_result(plan: Plan, staged: Staged, renderer: str) -> Result:
     """The staged original as the result of `plan`; NotAnImage if it is not one of a kind that is served as such."""
-    body = await asyncio.to_thread(staged.path.read_bytes)
+    try:
+        body = await asyncio.to_thread(staged.path.read_bytes)
+    except OSError as error:
+        raise Overloaded("too busy: the original could not be read back; try again in 1 s") from error
     found = sniff(body[:HEAD_BYTES])
     header = staged.inspected
     version = staged.info.version

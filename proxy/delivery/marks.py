@@ -9,6 +9,7 @@ Rules:
    tag, and is rendered again. Within the freshness window they count as known; after it they are looked up without
    anybody waiting.
 3. A mark that is missing is the picture's fault, not a missing original.
+4. A picture that was drawn with another version than its plan says is answered, but not kept under that plan's name.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ class Marks:
         """The plan with the versions of its marks."""
         versions = [await self._version(self.key_of(image), deadline) for image in plan.overlays]
         return replace(plan, overlay_versions=tuple(versions))
+
+    def are_of(self, plan: Plan) -> bool:
+        """Whether the marks that were last seen are those the plan names: staging may have brought newer ones."""
+        seen = [self._freshness.last_seen(self.key_of(image)) for image in plan.overlays]
+        return all(
+            known is not None and known.is_of(version)
+            for known, version in zip(seen, plan.overlay_versions, strict=True)
+        )
 
     async def _version(self, key: str, deadline: Deadline) -> str:
         known = self._freshness.of(key)

@@ -47,10 +47,10 @@ _REMEMBERED = (NotAnImage, OriginalTooLarge, CannotRender)
 """What asking again would not change at once: it lies in the picture itself."""
 _FAIR_SHARE = 0.8
 """Of the longest time a worker may ever take: what is not done in so much of it never will be."""
-Overlays = tuple[tuple[str, str], ...]
-
 _MOST_ATTEMPTS = 2
 """Renders of one flight, when the original is purged under the first."""
+
+Overlays = tuple[tuple[str, str], ...]
 
 
 class Outcome(StrEnum):
@@ -297,7 +297,8 @@ class Renderer:
                             raise
                         result = await original_as_result(plan, staged, self._workers.versions)
             if not question.outdated:
-                await self._results.keep(plan, result)
+                if self._marks.are_of(plan):
+                    await self._results.keep(plan, result)
                 break
             # Purged meanwhile: it may show what the purge was for, and whoever asks after a purge may have joined us.
         return result

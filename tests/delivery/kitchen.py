@@ -10,6 +10,7 @@ from proxy.delivery.admission import Gate
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.freshness import Freshness
+from proxy.delivery.marks import Marks
 from proxy.delivery.memory import MemoryCache
 from proxy.delivery.originals import Originals
 from proxy.delivery.purge import Purger
@@ -126,6 +127,7 @@ class Kitchen:
             freshness_window=WINDOW,
             failures=self.failures,
             metrics=self.metrics,
+            marks=Marks(self.originals, self.freshness, hosts=frozenset({"img.example.com"})),
         )
         self.purger = Purger(self.results, self.originals, self.freshness, self.failures)
         return self
