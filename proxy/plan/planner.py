@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from proxy.plan.dialects import parse
+from proxy.plan.dialects import parse, write_commands
 from proxy.plan.negotiation import choose_target
 from proxy.plan.output import Animation, Answer, Output, Target
 from proxy.plan.plan import CachePolicy, Plan
@@ -108,6 +108,7 @@ def describe(plan: Plan) -> dict[str, object]:
         "output": plan.output.canonical(),
         "target": plan.output.target.value,
         "negotiated": plan.negotiated,
+        "commands": write_commands(plan.operations, plan.output),
         "cache": {
             "max_age": plan.cache.max_age,
             "stale_while_revalidate": plan.cache.stale_while_revalidate,

@@ -35,6 +35,8 @@ from proxy.plan.dialects.query import Query, command_name, read_query
 from proxy.plan.dialects.suffix import read_path
 from proxy.plan.dialects.tencent import TENCENT
 from proxy.plan.keys import check_key, decode_key, decode_path, shown
+from proxy.plan.operations import Operation
+from proxy.plan.output import Output
 from proxy.plan.presets import Originals, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
 
@@ -73,6 +75,12 @@ def compile_command(text: str, order: tuple[str, ...] = tuple(DIALECTS)) -> AskA
         if name in dialect.parameters:
             return _only_adhoc(_compile(dialect, text.partition("=")[2], Context()))
     raise InvalidCommand(f"{shown(text, 40)} is not a command of any vendor's")
+
+
+def write_commands(operations: tuple[Operation, ...], output: Output) -> dict[str, str]:
+    """A plan in the words of every dialect that has words for it, whether enabled or not."""
+    written = {name: dialect.write(operations, output) for name, dialect in DIALECTS.items()}
+    return {name: text for name, text in written.items() if text is not None}
 
 
 def _compile(dialect: Dialect, text: str, context: Context) -> AskAdhoc | AskPreset:
@@ -175,4 +183,4 @@ def protected(presets: PresetSnapshot) -> ProxyError:
     return TokenRequired(message) if first is not None and first.protects_with_401 else OriginalsProtected(message)
 
 
-__all__ = ["DIALECTS", "compile_command", "parse", "protected"]
+__all__ = ["DIALECTS", "compile_command", "parse", "protected", "write_commands"]

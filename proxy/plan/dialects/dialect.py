@@ -22,6 +22,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from proxy.plan.operations import Operation
+from proxy.plan.output import Output
 from proxy.plan.presets import Preset
 from proxy.plan.request import AskAdhoc, AskPreset
 
@@ -63,5 +65,7 @@ class Dialect:
     """Whether a preset's `command = "…"` is in this language, where neither a name nor a parameter tells."""
     split: Callable[[str, tuple[str, ...]], PathCommand | None] = lambda _raw, _separators: None
     """Cut a raw path (without leading slash) whose end is a command, given the enabled separators."""
+    write: Callable[[tuple[Operation, ...], Output], str | None] = lambda _operations, _output: None
+    """A plan in this language: a command that compiles back to exactly it; None where the language cannot say it."""
     protects_with_401: bool = False
     """Whether this vendor answers 401, not 403, where originals are protected."""

@@ -15,17 +15,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from proxy.errors import InvalidCommand
 from proxy.plan.dialects.arguments import read_int
 from proxy.plan.dialects.dialect import Context, Dialect
 from proxy.plan.dialects.imagemogr2 import compile_first_mogr, compile_mogr
 from proxy.plan.dialects.imageview2 import compile_first_view, compile_view, read_output
+from proxy.plan.dialects.qiniu_text import write_qiniu
 from proxy.plan.dialects.stage import Compiler, Stage, compile_pipeline, read_pairs
 from proxy.plan.dialects.watermark import compile_watermark
 from proxy.plan.keys import shown
-from proxy.plan.operations import RoundCorners, Unit
-from proxy.plan.output import SOURCE_BYTES, Answer, OnError, Orientation, OverLimit, Target
+from proxy.plan.operations import Operation, RoundCorners, Unit
+from proxy.plan.output import SOURCE_BYTES, Answer, OnError, Orientation, Output, OverLimit, Target
 from proxy.plan.request import AskAdhoc
 
 _RADII = frozenset({"radius", "radiusx", "radiusy"})
@@ -104,4 +106,15 @@ def compile_qiniu(text: str, _: Context) -> AskAdhoc:
     return compile_pipeline(text, COMPILERS)
 
 
-QINIU = Dialect("qiniu", compile_qiniu, commands=frozenset(COMPILERS), protects_with_401=True)
+def write(operations: tuple[Operation, ...], output: Output) -> str | None:
+    """A plan as a command that compiles back to it; None where there is none."""
+    text = write_qiniu(operations, output)
+    if text is None:
+        return None
+    again = compile_pipeline(text, COMPILERS)
+    if output.target is Target.SOURCE and again.output.target is Target.FAMILIAR:
+        again = replace(again, output=replace(again.output, target=Target.SOURCE))
+    return text if (again.operations, again.output) == (operations, output) else None
+
+
+QINIU = Dialect("qiniu", compile_qiniu, commands=frozenset(COMPILERS), protects_with_401=True, write=write)
