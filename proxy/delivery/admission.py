@@ -72,12 +72,23 @@ class Gate:
             self._inside -= weight
             self._admit_waiters()
 
+    def refuse_when_full(self) -> None:
+        """Raise Overloaded now if `slot` would: for callers with work to do before, which would be in vain.
+
+        Refused at once is also who would wait in vain: longer than anybody may, as far as can be told.
+        """
+        if self._inside < self._slots and not self._waiters:
+            return
+        if len(self._waiters) >= self._queue:
+            raise self._refusal("full")
+        if self._expected_wait() > self._longest_wait:
+            raise self._refusal("too slow")
+
     async def _enter(self, deadline: Deadline, weight: int) -> None:
         if not self._waiters and self._inside + weight <= self._slots:
             self._inside += weight
             return
-        if len(self._waiters) >= self._queue:
-            raise self._refusal("full")
+        self.refuse_when_full()
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((place, weight))
         patience = min(self._longest_wait, deadline.remaining)
@@ -109,7 +120,10 @@ class Gate:
 
     def _refusal(self, why: str) -> Overloaded:
         self._refused += 1
-        # By how many work at once, not by the limit: that of a weighted gate is bytes.
-        seconds = self._mean_seconds * (len(self._waiters) + 1) / max(1, self._holders)
-        retry_after = min(LONGEST_RETRY, max(1, math.ceil(seconds)))
+        retry_after = min(LONGEST_RETRY, max(1, math.ceil(self._expected_wait())))
         return Overloaded(f"too busy: the queue to {self._name} is {why}; try again in {retry_after} s", retry_after)
+
+    def _expected_wait(self) -> float:
+        """Seconds until somebody who came now would be inside."""
+        # By how many work at once, not by the limit: that of a weighted gate is bytes.
+        return self._mean_seconds * (len(self._waiters) + 1) / max(1, self._holders)

@@ -115,6 +115,8 @@ class Passthrough:
 
 
 def _kind(head: bytes) -> Format | None:
+    if head.startswith(b"\x1f\x8b"):
+        return None  # a gzip file may hold an SVG or anything; a browser could not show it as it is
     try:
         return sniff(head)
     except NotAnImage:

@@ -270,6 +270,8 @@ class Renderer:
             return recent
         outcome = "cancelled"
         try:
+            # Before the original is fetched for nothing.
+            self._render_gate.refuse_when_full()
             result = await self._make_anew(plan, Deadline.after(self._deadline), stages)
             outcome = "ok"
         except ProxyError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from proxy.plan.operations import Operation, canonical_value
 from proxy.plan.output import Output
@@ -26,7 +27,7 @@ class CachePolicy:
     """The answer must not be kept at all; `max_age` is 0 then."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: the fingerprint is computed once
 class Plan:
     """The operations in order and the output that turn the original `key` into a result.
 
@@ -51,12 +52,12 @@ class Plan:
             parts.append(f"overlays{canonical_value(self.overlay_versions)}")
         return "|".join(parts)
 
-    @property
+    @cached_property
     def overlays(self) -> tuple[str, ...]:
         """What is read besides the original, each once: keys, or URLs of allowed hosts."""
         return tuple(dict.fromkeys(overlay for operation in self.operations for overlay in operation.overlays))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """80 bits of SHA-256 over the canonical text, in lower-case base32: 16 characters, safe in any key."""
         text = f"{RENDER_REVISION}|{self.canonical()}"

@@ -264,3 +264,25 @@ async def test_storm_leaves_the_gate_as_it_was() -> None:
     assert (gate.statistics.inside, gate.statistics.waiting) == (0, 0)
     async with gate.slot(soon(), weight=3):
         assert gate.statistics.inside == 3
+
+
+async def test_who_would_wait_in_vain_is_refused_at_once() -> None:
+    """Once work is known to take long, whoever would wait longer than anybody may is refused without waiting."""
+    gate = gate_of(queue=100, longest_wait=0.02)
+    slow = Visitor(gate)
+    await slow.inside.wait()
+    await asyncio.sleep(0.4)
+    await slow.leave()
+    busy = Visitor(gate)
+    await busy.inside.wait()
+
+    started = time.monotonic()
+    with pytest.raises(Overloaded):
+        gate.refuse_when_full()
+    with pytest.raises(Overloaded):
+        async with gate.slot(soon()):
+            pass
+
+    assert time.monotonic() - started < 0.015
+    await busy.leave()
+    gate.refuse_when_full()
