@@ -82,7 +82,9 @@ def corner_mask(size: Size, across: float, down: float) -> pyvips.Image | None:
     x = (at[0] - size.width / 2).abs() - (size.width / 2 - across)
     y = (at[1] - size.height / 2).abs() - (size.height / 2 - down)
     distance = ((x / across) ** 2 + (y / down) ** 2) ** 0.5
-    opacity = (1 - distance) * min(across, down) + 0.5
+    # In pixels: what is missing to one radius, by how fast that changes from pixel to pixel.
+    slope = ((x / across**2) ** 2 + (y / down**2) ** 2) ** 0.5 / distance
+    opacity = (1 - distance) / slope + 0.5
     in_corner = (x > 0) & (y > 0)
     mask = in_corner.ifthenelse(opacity * 255, 255).cast("uchar")
     return mask.copy_memory()
