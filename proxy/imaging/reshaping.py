@@ -8,7 +8,7 @@ from proxy.imaging.colours import bands_of, with_alpha
 from proxy.imaging.picture import Picture
 from proxy.imaging.steps import crop, extent, flattened, ready_for, scale_to
 from proxy.plan.geometry import Gravity, Size, place
-from proxy.plan.operations import Area, Border, Circle, Crop, Extent, How, Reframe, RoundCorners, Scale, Slice
+from proxy.plan.operations import Area, Border, Circle, Crop, CutTo, Extent, How, Reframe, RoundCorners, Scale, Slice
 
 
 def scale(picture: Picture, operation: Scale | Area) -> Picture:
@@ -34,6 +34,12 @@ def cut_slice(picture: Picture, operation: Slice) -> Picture:
     if Size(box.width, box.height) == picture.size:
         return picture
     return picture.each(lambda frame: frame.crop(box.left, box.top, box.width, box.height))
+
+
+def cut_to(picture: Picture, operation: CutTo) -> Picture:
+    """Cut to proportions."""
+    size = operation.size(picture.size)
+    return crop(picture, Crop(size.width, size.height, operation.gravity))
 
 
 def border(picture: Picture, operation: Border) -> Picture:

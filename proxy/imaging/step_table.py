@@ -23,4 +23,5 @@ STEPS: Mapping[type[Operation], Step] = {
     plan.Watermark: marks.draw_image,
     plan.Text: marks.draw_text,
     plan.MarkRow: marks.draw_row,
+    plan.CutTo: reshaping.cut_to,
 }

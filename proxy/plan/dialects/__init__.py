@@ -28,19 +28,23 @@ from proxy.errors import (
     OriginalsProtected,
     ProxyError,
     TokenRequired,
+    UnknownPreset,
 )
+from proxy.plan.dialects.aliyun import ALIYUN
 from proxy.plan.dialects.dialect import MAX_COMMAND_LENGTH, Context, Dialect
+from proxy.plan.dialects.huawei import HUAWEI
 from proxy.plan.dialects.qiniu import QINIU
 from proxy.plan.dialects.query import Query, command_name, read_query
 from proxy.plan.dialects.suffix import read_path
 from proxy.plan.dialects.tencent import TENCENT
+from proxy.plan.dialects.volcengine import VOLCENGINE
 from proxy.plan.keys import check_key, decode_key, decode_path, shown
 from proxy.plan.operations import Operation
 from proxy.plan.output import Output
 from proxy.plan.presets import Originals, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
 
-_ALL: tuple[Dialect, ...] = (QINIU, TENCENT)
+_ALL: tuple[Dialect, ...] = (QINIU, ALIYUN, TENCENT, HUAWEI, VOLCENGINE)
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
 """The vendors' dialects by name."""
 
@@ -71,9 +75,9 @@ def compile_command(text: str, order: tuple[str, ...] = tuple(DIALECTS)) -> AskA
     name = command_name(text)
     for dialect in _listed((*order, *DIALECTS)):
         if name in dialect.commands or dialect.claims(text):
-            return _only_adhoc(_compile(dialect, text, Context()))
+            return _compile_alone(dialect, text)
         if name in dialect.parameters:
-            return _only_adhoc(_compile(dialect, text.partition("=")[2], Context()))
+            return _compile_alone(dialect, text.partition("=")[2])
     raise InvalidCommand(f"{shown(text, 40)} is not a command of any vendor's")
 
 
@@ -89,9 +93,13 @@ def _compile(dialect: Dialect, text: str, context: Context) -> AskAdhoc | AskPre
     return dialect.compile(text, context)
 
 
-def _only_adhoc(asked: AskAdhoc | AskPreset) -> AskAdhoc:
-    if isinstance(asked, AskPreset):
-        raise InvalidCommand("a preset's command cannot name another preset")
+def _compile_alone(dialect: Dialect, text: str) -> AskAdhoc:
+    """Compile where there are no presets that the command could name."""
+    try:
+        asked = _compile(dialect, text, Context())
+    except UnknownPreset as error:
+        raise InvalidCommand("a preset's command cannot name another preset") from error
+    assert isinstance(asked, AskAdhoc)
     return asked
 
 
@@ -144,7 +152,7 @@ def _read_path_command(path: str, presets: PresetSnapshot, *, signed: bool) -> t
             asked = _compile(dialect, found.text, Context(presets.presets))
             _check_allowed(asked, shown(found.text, 40), presets, signed=signed)
             picture = ImageRequest(decode_key(found.raw_key), asked)
-        except (InvalidCommand, AdhocRefused) as refused:
+        except (InvalidCommand, AdhocRefused, UnknownPreset) as refused:
             whole = _whole_key(path) if open_originals else None
             if whole is None:
                 raise

@@ -17,13 +17,14 @@ from proxy.plan.operations.cropping import Along, Circle, Crop, RoundCorners, Sl
 from proxy.plan.operations.effects import AutoOrient, Blur, Brightness, Contrast, Flip, Grayscale, Rotate, Sharpen
 from proxy.plan.operations.marks import Align, MarkRow, ScaleBy, Text, TooLarge, Watermark
 from proxy.plan.operations.operation import MAX_SIDE, Operation, canonical_value, check_offset, check_side
+from proxy.plan.operations.proportions import CutTo
 from proxy.plan.operations.scaling import Area, Axes, Fit, How, Reframe, Resize, Scale, Small
 
 OPERATIONS: dict[str, type[Operation]] = {
     operation.name: operation
     for operation in (
         AutoOrient, Resize, Scale, Area, Reframe, Crop, Slice, Circle, RoundCorners, Extent, Border, Rotate, Flip, Blur,
-        Sharpen, Grayscale, Brightness, Contrast, Flatten, Watermark, Text, MarkRow,
+        Sharpen, Grayscale, Brightness, Contrast, Flatten, Watermark, Text, MarkRow, CutTo,
     )
 }  # fmt: skip
 """Every operation by its name."""
@@ -47,7 +48,7 @@ def final_size(operations: tuple[Operation, ...], picture: Size) -> Size:
 
 __all__ = [
     "MAX_SIDE", "OPERATIONS", "WRITTEN", "Align", "Along", "Area", "AutoOrient", "Axes", "Blur", "Border", "Brightness",
-    "Circle", "Colour", "Contrast", "Crop", "Extent", "Fit", "Flatten", "Flip", "Gravity", "Grayscale", "How",
+    "Circle", "Colour", "Contrast", "Crop", "CutTo", "Extent", "Fit", "Flatten", "Flip", "Gravity", "Grayscale", "How",
     "MarkRow", "Operation", "Reframe", "Resize", "Rotate", "RoundCorners", "Scale", "ScaleBy", "Sharpen", "Size",
     "Slice", "Small", "Text", "TooLarge", "Unit", "Watermark", "canonical_value", "check_offset", "check_side",
     "final_size", "round_side",
