@@ -24,13 +24,15 @@ _END = re.compile(r"[?&]e=(?P<end>[0-9]{1,12})$")
 _DIGESTS = {20: hashlib.sha1, 32: hashlib.sha256}
 
 
-def is_signed(target: str, host: str, keys: Mapping[str, str], now: float) -> bool:
-    """Whether a raw request target carries a valid token; Unauthorized if it carries one that is not.
+def signed_until(target: str, host: str, keys: Mapping[str, str], now: float) -> int | None:
+    """Until when the token of a raw request target is valid (Unix time); Unauthorized if it carries an invalid one.
+
+    None: it carries no token.
 
     Without keys there is nothing that a token could be held against: it is a parameter like any other.
     """
     if not keys or "token=" not in target.partition("?")[2]:
-        return False
+        return None
     found = _TOKEN.search(target)
     if found is None:
         raise Unauthorized("the token must be the last parameter")
@@ -44,7 +46,7 @@ def is_signed(target: str, host: str, keys: Mapping[str, str], now: float) -> bo
         raise Unauthorized("download token auth failed")
     if now > int(end["end"]):
         raise Unauthorized("the token has expired")
-    return True
+    return int(end["end"])
 
 
 def sign(url: str, secret: str, digest: str = "sha1") -> str:

@@ -15,7 +15,7 @@ from proxy.delivery.render import Answer
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.plan.planner import describe
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
-from proxy.plan.signing import is_signed
+from proxy.plan.signing import signed_until
 from proxy.web.conditional import Preconditions
 from proxy.web.errors import json_bytes, status_of
 from proxy.web.headers import PRIVATE
@@ -31,7 +31,7 @@ async def get_explanation(request: web.Request) -> web.Response:
     target = request.raw_path.removeprefix(PREFIX)
     said: dict[str, object] = {"target": target, "accept": accept, "presets_generation": site.book.generation}
     try:
-        signed = is_signed(target, request.host, site.signing_keys, time.time())
+        signed = signed_until(target, request.host, site.signing_keys, time.time()) is not None
         readings = site.planner.read(target, signed=signed)
         said["readings"] = [_reading(reading) for reading in readings]
         said |= await _explain_first(site, readings, accept)

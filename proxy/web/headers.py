@@ -45,14 +45,20 @@ class CacheDefaults:
     negative: int
 
 
-def cache_headers(policy: CachePolicy, defaults: CacheDefaults, *, versioned: bool) -> Headers:
+def cache_headers(
+    policy: CachePolicy, defaults: CacheDefaults, *, versioned: bool, until: int | None = None
+) -> Headers:
     """Cache-Control and CDN-Cache-Control of a picture.
 
     A URL that carries a version token (`?v=…`) names bytes that never change: a year, immutable (RFC 8246). Otherwise
     the preset's own policy counts, then the settings. CDN-Cache-Control (RFC 9213) is for caches that a purge reaches.
+    An answer to a signed URL must not outlive the signature: `until` (Unix time) cuts everything short.
     """
     if policy.no_store:
         return dict(NO_STORE)
+    if until is not None:
+        longest = defaults.max_age if policy.max_age is None else policy.max_age
+        return {"Cache-Control": f"public, max-age={max(0, min(longest, until - int(time.time())))}"}
     if versioned or policy.immutable:
         return {"Cache-Control": f"public, max-age={YEAR}, immutable"}
     max_age = defaults.max_age if policy.max_age is None else policy.max_age

@@ -15,7 +15,7 @@ from proxy.delivery.render import Answer, Outcome
 from proxy.errors import MethodRefused, OriginalNotFound
 from proxy.plan.plan import Plan
 from proxy.plan.request import AskOriginal, ImageRequest
-from proxy.plan.signing import is_signed
+from proxy.plan.signing import signed_until
 from proxy.web.conditional import Preconditions, wanted_range
 from proxy.web.headers import (
     PICTURE_METHODS,
@@ -31,7 +31,7 @@ from proxy.web.headers import (
     validator_headers,
 )
 from proxy.web.originals import answer_original
-from proxy.web.state import OUTCOME, SITE, STAGES
+from proxy.web.state import OUTCOME, SIGNED_UNTIL, SITE, STAGES
 
 
 async def get_image(request: web.Request) -> web.StreamResponse:
@@ -42,8 +42,10 @@ async def get_image(request: web.Request) -> web.StreamResponse:
         raise MethodRefused(f"pictures are read with GET or HEAD, not {request.method[:20]}")
     site = request.app[SITE]
     deadline = Deadline.after(site.deadline)
-    signed = is_signed(request.raw_path, request.host, site.signing_keys, time.time())
-    readings = site.planner.read(request.raw_path, signed=signed)
+    until = signed_until(request.raw_path, request.host, site.signing_keys, time.time())
+    if until is not None:
+        request[SIGNED_UNTIL] = until
+    readings = site.planner.read(request.raw_path, signed=until is not None)
     for reading in readings:
         try:
             return await _answer_reading(request, reading, deadline)
@@ -71,7 +73,7 @@ def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: An
     versioned = reading.version_token is not None and answer.outcome is not Outcome.STALE
     headers: Headers = {
         **SECURITY,
-        **cache_headers(plan.cache, request.app[SITE].cache, versioned=versioned),
+        **cache_headers(plan.cache, request.app[SITE].cache, versioned=versioned, until=request.get(SIGNED_UNTIL)),
         **validator_headers(answer.etag, answer.modified),
         **tag_headers(plan.key, plan.presets),
         "Cache-Status": cache_status(answer),

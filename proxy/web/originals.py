@@ -31,7 +31,7 @@ from proxy.web.headers import (
     tag_headers,
     validator_headers,
 )
-from proxy.web.state import ERROR, OUTCOME, REQUEST_ID, SITE, STAGES
+from proxy.web.state import ERROR, OUTCOME, REQUEST_ID, SIGNED_UNTIL, SITE, STAGES
 
 
 async def answer_original(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:
@@ -119,7 +119,7 @@ def _headers(request: web.Request, reading: ImageRequest, info: ObjectInfo) -> H
     versioned = reading.version_token is not None
     return {
         **SECURITY,
-        **cache_headers(CachePolicy(), request.app[SITE].cache, versioned=versioned),
+        **cache_headers(CachePolicy(), request.app[SITE].cache, versioned=versioned, until=request.get(SIGNED_UNTIL)),
         **validator_headers(_etag(info), info.modified),
         **tag_headers(info.key, ()),
         "Cache-Status": "imgbang; fwd=bypass; detail=original",

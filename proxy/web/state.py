@@ -52,3 +52,5 @@ REQUEST_ID = web.RequestKey("id", str)
 OUTCOME = web.RequestKey("outcome", str)
 STAGES = web.RequestKey("stages", Stages)
 ERROR = web.RequestKey("error", ProxyError)
+# And for each other: until when the URL's signature is valid (Unix time), if it has one.
+SIGNED_UNTIL = web.RequestKey("signed_until", int)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.errors import Unauthorized
-from proxy.plan.signing import is_signed, sign
+from proxy.plan.signing import sign, signed_until
 
 KEYS = {"abcdefghklmnopq": "1234567890", "AK": "MY_SECRET_KEY"}
 
@@ -33,9 +33,9 @@ def test_vendor_example_is_valid_until_its_end() -> None:
     """The example of the vendor's libraries passes before its end, and not after."""
     target = "/?go=1&e=1234571490&token=abcdefghklmnopq:8vzBeLZ9W3E4kbBLFLW0Xe0u7v4="
 
-    assert is_signed(target, "www.qiniu.com", KEYS, 1234571490)
+    assert signed_until(target, "www.qiniu.com", KEYS, 1234571490)
     with pytest.raises(Unauthorized, match="expired"):
-        is_signed(target, "www.qiniu.com", KEYS, 1234571491)
+        signed_until(target, "www.qiniu.com", KEYS, 1234571491)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -46,7 +46,7 @@ def test_both_schemes_and_digests(scheme: str, digest: str, escape: bool) -> Non
     target = "/a%20b.jpg!small?imageView2/2/w/200%7CimageInfo&e=2000"
     token = "AK:" + sign(f"{scheme}://img.example.com{target}", "MY_SECRET_KEY", digest)
 
-    assert is_signed(f"{target}&token={quote(token, safe='') if escape else token}", "img.example.com", KEYS, 1999)
+    assert signed_until(f"{target}&token={quote(token, safe='') if escape else token}", "img.example.com", KEYS, 1999)
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_both_schemes_and_digests(scheme: str, digest: str, escape: bool) -> Non
 def test_bad_tokens_are_refused(target: str, says: str) -> None:
     """A token that is there must be right: the page meant to sign."""
     with pytest.raises(Unauthorized, match=says):
-        is_signed(target, "img.example.com", KEYS, 1000)
+        signed_until(target, "img.example.com", KEYS, 1000)
 
 
 def test_without_keys_tokens_mean_nothing() -> None:
     """Links with tokens survive a move to a service that checks none."""
-    assert not is_signed("/a.jpg?e=2000&token=AK:AAAA", "img.example.com", {}, 1000)
+    assert not signed_until("/a.jpg?e=2000&token=AK:AAAA", "img.example.com", {}, 1000)
 
 
-def test_without_token_nothing_is_signed() -> None:
+def test_without_token_nothing_signed_until() -> None:
     """A token in the key or another parameter is none."""
-    assert not is_signed("/token=3.jpg?e=2000", "img.example.com", KEYS, 1000)
+    assert not signed_until("/token=3.jpg?e=2000", "img.example.com", KEYS, 1000)

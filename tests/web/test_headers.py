@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from proxy.plan.plan import CachePolicy
@@ -85,3 +87,14 @@ def test_tags_are_ascii() -> None:
 
     assert all(value.isascii() for value in tags.values())
     assert len(tags["Surrogate-Key"].split()) == len(tags["Cache-Tag"].split(",")) == 3
+
+
+def test_signed_answers_end_with_their_signature() -> None:
+    """Whatever is kept of an answer to a signed URL does not outlive the signature, not even as stale."""
+    soon = int(time.time()) + 100
+
+    headers = cache_headers(CachePolicy(), DEFAULTS, versioned=True, until=soon)
+
+    assert set(headers) == {"Cache-Control"}
+    assert headers["Cache-Control"] in {"public, max-age=100", "public, max-age=99"}
+    assert cache_headers(CachePolicy(max_age=5), DEFAULTS, versioned=False, until=soon)["Cache-Control"].endswith("=5")
