@@ -8,6 +8,7 @@ problem that is reported.
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -47,19 +48,57 @@ class PresetBook:
         self.problem = problem
 
 
+MOST_REMEMBERED = 4096
+"""URLs whose readings and plans are remembered; the oldest are forgotten. About 2 KB each."""
+LONGEST_REMEMBERED = 512
+"""Characters of a URL, or of an Accept header, above which nothing is remembered: strangers choose them."""
+
+
 class Planner:
     """Reads URLs and makes plans. `candidates` are the formats that `auto` may choose, the preferred one first."""
 
     def __init__(self, book: PresetBook, *, candidates: Sequence[Target] = (Target.AVIF, Target.WEBP)) -> None:
         self._book = book
         self._candidates = tuple(candidates)
+        # What was read and planned lately: a page's URLs come again and again, and reading one costs more than all
+        # the rest of a hit in memory. Good for one snapshot; plans by the identity of their reading, which is held.
+        self._snapshot = book.current
+        self._readings: OrderedDict[tuple[str, bool], tuple[ImageRequest, ...]] = OrderedDict()
+        self._plans: OrderedDict[tuple[int, str | None], tuple[ImageRequest, Plan]] = OrderedDict()
 
     def read(self, target: str, *, signed: bool = False) -> tuple[ImageRequest, ...]:
         """Return the readings of a raw request target under the current presets; see `dialects.parse`."""
-        return parse(target, self._book.current, signed=signed)
+        if self._snapshot is not self._book.current:
+            self._snapshot = self._book.current
+            self._readings.clear()
+            self._plans.clear()
+        readings = self._readings.get((target, signed))
+        if readings is None:
+            readings = parse(target, self._snapshot, signed=signed)
+            if len(target) > LONGEST_REMEMBERED:
+                return readings
+            self._readings[target, signed] = readings
+            if len(self._readings) > MOST_REMEMBERED:
+                self._readings.popitem(last=False)
+        return readings
 
     def plan(self, request: ImageRequest, accept: str | None = None) -> Plan:
         """Resolve a request for a picture, choosing the format from the Accept header where it is `auto`."""
+        asked = request.asked
+        automatic = asked.preset.auto_format if isinstance(asked, AskPreset) else getattr(asked, "auto_format", False)
+        place = (id(request), accept if automatic else None)
+        remembered = self._plans.get(place)
+        if remembered is not None and remembered[0] is request:
+            return remembered[1]
+        plan = self._plan(request, accept)
+        if len(place[1] or "") > LONGEST_REMEMBERED:
+            return plan
+        self._plans[place] = (request, plan)
+        if len(self._plans) > MOST_REMEMBERED:
+            self._plans.popitem(last=False)
+        return plan
+
+    def _plan(self, request: ImageRequest, accept: str | None) -> Plan:
         names: tuple[str, ...] = ()
         cache = CachePolicy()
         match request.asked:

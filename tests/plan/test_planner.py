@@ -9,7 +9,7 @@ import pytest
 from proxy.plan.operations import AutoOrient, Crop, Fit, Resize
 from proxy.plan.output import Animation, Output, Target
 from proxy.plan.plan import CachePolicy
-from proxy.plan.planner import Planner, PresetBook, describe, possible_outputs
+from proxy.plan.planner import LONGEST_REMEMBERED, Planner, PresetBook, describe, possible_outputs
 from proxy.plan.preset_file import read_presets
 from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
@@ -195,3 +195,27 @@ def test_fingerprint_is_stable() -> None:
         "auto-orient()|resize(width=50,height=50,fit=cover)|crop(width=50,height=50,gravity=centre)|output(target=source)"
     )
     assert plan.fingerprint == "w5cfwi2s7uyjnzzc"
+
+
+def test_what_was_read_is_remembered_under_one_snapshot() -> None:
+    """The same URL is read and planned once, until the presets change."""
+    book = PresetBook(read_presets("[presets.thumb]\nwidth = 50"))
+    planner = Planner(book)
+    first = planner.read("/cat.jpg!thumb")[0]
+    plan = planner.plan(first)
+
+    assert planner.read("/cat.jpg!thumb")[0] is first
+    assert planner.plan(first) is plan
+
+    book.replace(read_presets("[presets.thumb]\nwidth = 60"))
+
+    again = planner.plan(planner.read("/cat.jpg!thumb")[0])
+    assert again.fingerprint != plan.fingerprint
+
+
+def test_long_urls_are_not_remembered() -> None:
+    """Strangers cannot fill the memory with URLs of their own making."""
+    planner = Planner(PresetBook(read_presets("[presets.thumb]\nwidth = 50")))
+    target = f"/cat.jpg!thumb?{'x' * LONGEST_REMEMBERED}"
+
+    assert planner.read(target)[0] is not planner.read(target)[0]
