@@ -24,6 +24,8 @@ from proxy.imaging.job import SourceInfo
 from proxy.metrics import Metrics
 from proxy.stores.base import ObjectInfo, Source
 
+_WRITE_BYTES = 512 * 1024
+"""Written to disk at a time."""
 LINGER = 10.0
 """Seconds a staged original stays after its last user."""
 
@@ -190,13 +192,21 @@ class Originals:
         """Write the body to a new file; its length and CRC-32. `promised` 0: the store does not tell the length."""
         received = 0
         file = StagedFile(path)
+        # Buckets send small pieces, and a hop to a thread costs more than writing one: several go together.
+        waiting: list[bytes] = []
+        held = 0
         try:
             async for chunk in chunks:
                 received += len(chunk)
                 if received > promised:
                     self._check_size(received)
                     self._reserve(path, received)
-                await asyncio.to_thread(file.write, chunk)
+                waiting.append(chunk)
+                held += len(chunk)
+                if held >= _WRITE_BYTES:
+                    await asyncio.to_thread(file.write, b"".join(waiting))
+                    waiting, held = [], 0
+            await asyncio.to_thread(file.write, b"".join(waiting))
         finally:
             file.close()
         if promised and received != promised:

@@ -22,7 +22,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 """The largest chunk a body yields: bounds what one slow client can hold in memory."""
 
 
