@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -47,8 +49,7 @@ def open_foreign(path: str, found: Format) -> Image.Image:
     """Open a BMP or HEIC (its header) or the largest picture of an ICO."""
     if found is Format.HEIC and HEIC_VERSION is None:
         raise NotAnImage("the original is a HEIC picture; reading it needs the extra imgbang[formats]")
-    Image.MAX_IMAGE_PIXELS = MAX_ICON_PIXELS if found is Format.ICO else None  # of the others, only the header is read
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _at_most(MAX_ICON_PIXELS if found is Format.ICO else None):
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
@@ -56,6 +57,17 @@ def open_foreign(path: str, found: Format) -> Image.Image:
             return Image.open(BytesIO(Path(path).read_bytes()), formats=(_PLUGINS[found],))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise OriginalTooLarge(f"a picture in an icon may have {MAX_ICON_PIXELS} pixels here") from error
+
+
+@contextmanager
+def _at_most(pixels: int | None) -> Iterator[None]:
+    """Set Pillow's own limit, which is global; None where only the header is read, which our limits judge."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def load_foreign(path: str, found: Format) -> pyvips.Image:

@@ -143,7 +143,7 @@ async def test_deadline_kills(job: RenderJob) -> None:
             await workers.run(job, timeout=0.4)
 
         assert time.monotonic() - started < 1.5
-        assert not psutil.pid_exists(pid)
+        await until(lambda: not psutil.pid_exists(pid))  # dead already; reaped in a moment
         assert not Path(job.result_path).exists()
         assert (await workers.inspect(job.path, timeout=5)).width == 300
         assert (workers.statistics.timeouts, workers.statistics.restarts) == (1, 1)
