@@ -44,6 +44,7 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         renderer=services.renderer,
         passthrough=services.passthrough,
         purger=services.purger,
+        saver=services.saver,
         metrics=services.metrics,
         cache=cache,
         deadline=settings.deadline,

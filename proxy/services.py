@@ -21,6 +21,7 @@ from proxy.delivery.purge import Purger
 from proxy.delivery.render import Renderer
 from proxy.delivery.result import Result
 from proxy.delivery.results import Results
+from proxy.delivery.saving import Saver
 from proxy.delivery.staging import Staging
 from proxy.imaging.job import RenderLimits
 from proxy.imaging.workers import RenderWorkers
@@ -49,6 +50,7 @@ class Services:
     renderer: Renderer
     passthrough: Passthrough
     purger: Purger
+    saver: Saver | None
     workers: RenderWorkers
     results: Results
     memory: MemoryCache[Result]
@@ -127,6 +129,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(renderer.close)
         _run_for_ever(stack, _sweep(originals), "sweep")
+        purger = Purger(results, originals, freshness, failures)
         yield Services(
             settings=settings,
             metrics=metrics,
@@ -134,7 +137,8 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             planner=Planner(book),
             renderer=renderer,
             passthrough=Passthrough(source, gates["stream"], freshness),
-            purger=Purger(results, originals, freshness, failures),
+            purger=purger,
+            saver=await _saver(stack, settings, purger),
             workers=workers,
             results=results,
             memory=memory,
@@ -192,6 +196,14 @@ async def _watch_presets(stack: AsyncExitStack, settings: Settings, book: Preset
         watcher = PresetWatcher(FileLook(Path(settings.presets)), book, metrics, name=name, interval=FILE_INTERVAL)
     await watcher.start()
     stack.push_async_callback(watcher.close)
+
+
+async def _saver(stack: AsyncExitStack, settings: Settings, purger: Purger) -> Saver | None:
+    """What stores results as originals, where somebody could sign for that and the originals can be written."""
+    if settings.signing_keys is None or settings.originals.startswith(("http://", "https://")):
+        return None
+    store = await stack.enter_async_context(connect(settings.originals, store_settings(settings)))
+    return Saver(store, purger, hidden=hidden_prefix(settings.originals, settings.results))
 
 
 async def _connect(

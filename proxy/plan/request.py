@@ -38,6 +38,8 @@ class AskAdhoc:
     label: str
     auto_format: bool = False
     """Whether the target of `output` is a placeholder for one that is negotiated."""
+    save_as: str | None = None
+    """A key under which the result is to be stored as well: only if the URL carries a signature for that."""
 
 
 Asked = AskOriginal | AskPreset | AskAdhoc

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from proxy.errors import Unauthorized
 
 _TOKEN = re.compile(r"[?&]token=(?P<token>[^&]*)$")
+_SAVEAS = re.compile(r"(?:[?&|]|%7C)saveas/(?P<entry>[^/&|]*)/sign/(?P<token>[^/&|]*)", re.IGNORECASE)
 _END = re.compile(r"[?&]e=(?P<end>[0-9]{1,12})$")
 _DIGESTS = {20: hashlib.sha1, 32: hashlib.sha256}
 
@@ -47,6 +48,22 @@ def signed_until(target: str, host: str, keys: Mapping[str, str], now: float) ->
     if now > int(end["end"]):
         raise Unauthorized("the token has expired")
     return int(end["end"])
+
+
+def may_save(target: str, host: str, keys: Mapping[str, str]) -> bool:
+    """Whether a raw request target that ends in a `saveas` carries the signature for it; Unauthorized if a wrong one.
+
+    Signed is the URL without its scheme, up to the entry; by clients that escape the `|`, as they send it.
+    """
+    found = _SAVEAS.search(target)
+    if found is None:
+        return False
+    access, _, signature = unquote(found["token"]).partition(":")
+    secret = keys.get(access)
+    url = host + target[: found.end("entry")]
+    if secret is None or not any(_matches(text, signature, secret) for text in (url, unquote(url))):
+        raise Unauthorized("the signature of saveas is wrong")
+    return True
 
 
 def sign(url: str, secret: str, digest: str = "sha1") -> str:

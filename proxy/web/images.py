@@ -12,10 +12,10 @@ from aiohttp import web
 
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.render import Answer, Outcome
-from proxy.errors import MethodRefused, OriginalNotFound
+from proxy.errors import MethodRefused, OriginalNotFound, Unauthorized
 from proxy.plan.plan import Plan
-from proxy.plan.request import AskOriginal, ImageRequest
-from proxy.plan.signing import signed_until
+from proxy.plan.request import AskAdhoc, AskOriginal, ImageRequest
+from proxy.plan.signing import may_save, signed_until
 from proxy.web.conditional import Preconditions, wanted_range
 from proxy.web.headers import (
     PICTURE_METHODS,
@@ -45,7 +45,8 @@ async def get_image(request: web.Request) -> web.StreamResponse:
     until = signed_until(request.raw_path, request.host, site.signing_keys, time.time())
     if until is not None:
         request[SIGNED_UNTIL] = until
-    readings = site.planner.read(request.raw_path, signed=until is not None)
+    saves = may_save(request.raw_path, request.host, site.signing_keys)
+    readings = site.planner.read(request.raw_path, signed=saves or until is not None)
     for reading in readings:
         try:
             return await _answer_reading(request, reading, deadline)
@@ -59,8 +60,13 @@ async def _answer_reading(request: web.Request, reading: ImageRequest, deadline:
         return await answer_original(request, reading, deadline)
     site = request.app[SITE]
     plan = site.planner.plan(reading, request.headers.get("Accept"))
-    conditions = Preconditions.read(request.headers)
+    save_as = reading.asked.save_as if isinstance(reading.asked, AskAdhoc) else None
+    if save_as is not None and (site.saver is None or not may_save(request.raw_path, request.host, site.signing_keys)):
+        raise Unauthorized("saveas needs a signature")
+    conditions = Preconditions() if save_as else Preconditions.read(request.headers)
     answer = await site.renderer.answer(plan, deadline, conditions)
+    if save_as is not None and site.saver is not None and answer.result is not None and request.method == "GET":
+        await site.saver.save(save_as, answer.result, deadline)
     request[OUTCOME] = answer.outcome.value
     request[STAGES] = answer.stages
     conditions.check(answer.etag, answer.modified)  # before 304, too: If-Match comes first (RFC 9110 section 13.2.2)

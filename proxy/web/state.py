@@ -10,6 +10,7 @@ from aiohttp import web
 from proxy.delivery.passthrough import Passthrough
 from proxy.delivery.purge import Purger
 from proxy.delivery.render import Renderer, Stages
+from proxy.delivery.saving import Saver
 from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 from proxy.plan.planner import Planner, PresetBook
@@ -43,6 +44,8 @@ class Site:
     readiness: Callable[[], Readiness]
     samples: tuple[str, ...]
     """The keys that the start page shows."""
+    saver: Saver | None = None
+    """Stores results as originals; None where nobody could sign for that."""
 
 
 SITE = web.AppKey("site", Site)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.plan.signing import sign
+from tests.dialects.cases import b64
 from tests.dialects.conftest import Servers
 from tests.pictures import coordinates, decoded, encoded
 from tests.servers.imgbang import ImgbangServer
@@ -128,6 +129,24 @@ def test_protected_original_needs_a_token(private: ImgbangServer) -> None:
     assert private.get(signed(private, "/a.jpg")).status == 200
     assert private.get(signed(private, "/a.jpg?imageView2/2/w/200")).status == 200
     assert private.get(signed(private, "/a.jpg-small", scheme="https")).status == 200
+
+
+def test_result_is_stored_under_a_key_by_signature(private: ImgbangServer, servers: Servers) -> None:
+    """A signed `saveas` answers the picture and makes it an original; an unsigned or forged one does neither."""
+    entry = b64("any-bucket:saved/a-200.jpg")
+    target = f"/a.jpg?imageView2/2/w/200|saveas/{entry}"
+    token = "AK:" + sign(f"127.0.0.1:{private.port}{target}", KEYS["AK"])
+    stored = servers.originals / "saved" / "a-200.jpg"
+
+    assert private.get(target).status == 400
+    assert private.get(f"{target}/sign/AK:AAAA").status == 401
+    assert not stored.exists()
+    reply = private.get(f"{target}/sign/{token}")
+
+    assert reply.status == 200
+    assert decoded(reply.body).size == (200, 133)
+    assert stored.read_bytes() == reply.body
+    assert decoded(private.get("/saved/a-200.jpg-small").body).size == (50, 50)
 
 
 def test_bad_token_is_refused(private: ImgbangServer) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.errors import Unauthorized
-from proxy.plan.signing import sign, signed_until
+from proxy.plan.signing import may_save, sign, signed_until
 
 KEYS = {"abcdefghklmnopq": "1234567890", "AK": "MY_SECRET_KEY"}
 
@@ -36,6 +36,25 @@ def test_vendor_example_is_valid_until_its_end() -> None:
     assert signed_until(target, "www.qiniu.com", KEYS, 1234571490)
     with pytest.raises(Unauthorized, match="expired"):
         signed_until(target, "www.qiniu.com", KEYS, 1234571491)
+
+
+SAVING = "/a.jpg?imageView2/2/w/200|saveas/Ymt0OmEtMjAwLmpwZw=="
+
+
+def test_saving_needs_its_own_signature() -> None:
+    """The value that the vendor's rule comes to; with the bar escaped or not; for no other picture."""
+    token = "AK:lZs3G8pd-C49Bol6c--d0MOJsfM="
+
+    assert may_save(f"{SAVING}/sign/{token}", "img.example.com", KEYS)
+    assert may_save(f"{SAVING}/sign/{token}".replace("|", "%7C"), "img.example.com", KEYS)
+    assert not may_save("/a.jpg?imageView2/2/w/200", "img.example.com", KEYS)
+    for target in (
+        f"{SAVING}/sign/AK:AAAA",
+        f"{SAVING}/sign/other:x",
+        f"{SAVING}/sign/{token}".replace("200|", "201|"),
+    ):
+        with pytest.raises(Unauthorized):
+            may_save(target, "img.example.com", KEYS)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

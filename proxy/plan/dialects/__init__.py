@@ -100,6 +100,8 @@ def _compile_alone(dialect: Dialect, text: str) -> AskAdhoc:
     except UnknownPreset as error:
         raise InvalidCommand("a preset's command cannot name another preset") from error
     assert isinstance(asked, AskAdhoc)
+    if asked.save_as is not None:
+        raise InvalidCommand("a preset's command cannot store its result: saveas needs a signature for each URL")
     return asked
 
 

@@ -9,7 +9,9 @@
     roundPic/radius/<r>  or  roundPic/radiusx/<r>/radiusy/<r>     round corners, in pixels or as `!20p`; answers PNG
     imageslim[/zlevel/<0-10>]                                     the same picture in fewer bytes, never in more
     imageInfo   exif   imageAve                                   JSON about the picture
-    saveas/…                                                      refused: nothing is stored on behalf of a URL
+    saveas/<b64 bucket:key>/sign/<access key>:<signature>         also stores the result under the key; the last command
+
+The bucket of `saveas` is not looked at: there is one, our own. Its signature is `signing`'s subject.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from proxy.errors import InvalidCommand
-from proxy.plan.dialects.arguments import read_int
+from proxy.plan.dialects.arguments import read_base64, read_int
 from proxy.plan.dialects.dialect import Context, Dialect
 from proxy.plan.dialects.imagemogr2 import compile_first_mogr, compile_mogr
 from proxy.plan.dialects.imageview2 import compile_first_view, compile_view, read_output
 from proxy.plan.dialects.qiniu_text import write_qiniu
 from proxy.plan.dialects.stage import Compiler, Stage, compile_pipeline, read_pairs
 from proxy.plan.dialects.watermark import compile_watermark
-from proxy.plan.keys import shown
+from proxy.plan.keys import check_key, shown
 from proxy.plan.operations import Operation, RoundCorners, Unit
 from proxy.plan.output import SOURCE_BYTES, Answer, OnError, Orientation, Output, OverLimit, Target
 from proxy.plan.request import AskAdhoc
@@ -82,8 +84,14 @@ def report(answer: Answer) -> Compiler:
     return compile_report
 
 
-def _refuse_saving(_: list[str]) -> Stage:
-    raise InvalidCommand("saveas is not supported: nothing is stored on behalf of a URL")
+def compile_saving(tokens: list[str]) -> Stage:
+    """Compile `saveas`."""
+    if len(tokens) != 3 or tokens[1] != "sign":
+        raise InvalidCommand("saveas must be saveas/<base64 of bucket:key>/sign/<access key>:<signature>")
+    bucket, colon, key = read_base64("saveas: the entry", tokens[0]).partition(":")
+    if not bucket or not colon:
+        raise InvalidCommand("saveas: the entry must be base64 of bucket:key")
+    return Stage(save_as=check_key(key))
 
 
 COMPILERS: Mapping[str, Compiler] = {
@@ -97,7 +105,7 @@ COMPILERS: Mapping[str, Compiler] = {
     "imageInfo": report(Answer.QINIU_INFO),
     "exif": report(Answer.EXIF),
     "imageAve": report(Answer.AVERAGE),
-    "saveas": _refuse_saving,
+    "saveas": compile_saving,
 }
 
 

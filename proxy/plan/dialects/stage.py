@@ -31,6 +31,8 @@ class Stage:
 
     operations: tuple[Operation, ...] = ()
     output: Mapping[str, Any] = field(default_factory=dict)
+    save_as: str | None = None
+    """The key under which the result is to be stored."""
 
 
 Compiler = Callable[[list[str]], Stage]
@@ -64,6 +66,8 @@ def join(stages: Sequence[Stage], label: str) -> AskAdhoc:
     for index, stage in enumerate(stages):
         if output.answer is not Answer.PICTURE:
             raise InvalidCommand("a report about a picture cannot be processed further")
+        if index and stages[index - 1].save_as is not None:
+            raise InvalidCommand("saveas must be the last command of a pipeline")
         if index and output.target is Target.JPEG:
             operations.append(Flatten(output.background))
         operations += stage.operations
@@ -73,7 +77,7 @@ def join(stages: Sequence[Stage], label: str) -> AskAdhoc:
         output = replace(output, slim=False, max_bytes=None, on_error=OnError.REFUSE)
     if AutoOrient() in operations:
         output = replace(output, orientation=Orientation.DROP)
-    return AskAdhoc(tidy(operations), output, label)
+    return AskAdhoc(tidy(operations), output, label, save_as=stages[-1].save_as)
 
 
 def read_pairs(
