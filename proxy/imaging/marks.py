@@ -68,7 +68,7 @@ def text_mark(operation: Text) -> pyvips.Image:
         )
     except pyvips.Error as error:
         raise CannotRender("the text of the mark cannot be drawn") from error
-    mark = inked(ink, operation.colour)
+    mark = outlined(ink, operation) if operation.outline.alpha else inked(ink, operation.colour)
     if operation.shadow:
         offset = max(1, round(operation.size_px / 20))
         below = faded(inked(ink, Colour.BLACK), operation.shadow)
@@ -91,6 +91,15 @@ def draw_row(picture: Picture, operation: MarkRow) -> Picture:
         row = row.insert(part, left, top)
         left += part.width + operation.interval
     return draw(picture, faded(row, operation.opacity), operation.gravity, operation.dx, operation.dy)
+
+
+def outlined(ink: pyvips.Image, operation: Text) -> pyvips.Image:
+    """A text with a line around its characters, which stands under their soft edges."""
+    width = max(1, round(operation.size_px / 24))
+    across = 2 * width + 1
+    ink = ink.embed(width, width, ink.width + 2 * width, ink.height + 2 * width)
+    line = inked(ink.rank(across, across, across * across - 1), operation.outline)
+    return line.composite2(inked(ink, operation.colour), "over").cast("uchar").copy(interpretation="srgb")
 
 
 def inked(ink: pyvips.Image, colour: Colour) -> pyvips.Image:

@@ -61,7 +61,7 @@ def compile_preset(name: str, table: PresetTable, order: tuple[str, ...] = DIALE
     if "format" in table.model_fields_set or table.command is None:
         auto_format = table.format == "auto"
         output = replace(output, target=_target(table.format))
-    return Preset(name, operations, output, auto_format, _cache(table), table.eager)
+    return Preset(name, operations, output, auto_format, _cache(table), table.eager, table.command or "")
 
 
 def _operations(table: PresetTable) -> tuple[Operation, ...]:

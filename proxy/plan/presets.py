@@ -45,6 +45,8 @@ class Preset:
     cache: CachePolicy = field(default=CachePolicy())
     eager: bool = False
     """Whether results are rendered as soon as an original appears."""
+    command: str = field(default="", compare=False)
+    """The vendor's command it was compiled from; Upyun's URLs can change single words of it."""
 
     def canonical(self) -> str:
         """The one text of this preset, for the digest of a snapshot."""

@@ -89,7 +89,7 @@ def _reframe(operation: Reframe) -> Iterator[Operation]:
         operation = replace(operation, axes=Axes.WIDTH_HEIGHT)
     if operation.how is not How.PAD:
         operation = replace(operation, background=Colour.WHITE)
-    if operation.small is Small.KEEP or operation.axes is Axes.LONG_SHORT:
+    if operation.small in (Small.KEEP, Small.STRETCH) or operation.axes is Axes.LONG_SHORT:
         yield operation
         return
     enlarge = operation.small is Small.ENLARGE

@@ -37,6 +37,7 @@ from proxy.plan.dialects.qiniu import QINIU
 from proxy.plan.dialects.query import Query, command_name, read_query
 from proxy.plan.dialects.suffix import read_path
 from proxy.plan.dialects.tencent import TENCENT
+from proxy.plan.dialects.upyun import UPYUN
 from proxy.plan.dialects.volcengine import VOLCENGINE
 from proxy.plan.keys import check_key, decode_key, decode_path, shown
 from proxy.plan.operations import Operation
@@ -44,7 +45,7 @@ from proxy.plan.output import Output
 from proxy.plan.presets import Originals, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
 
-_ALL: tuple[Dialect, ...] = (QINIU, ALIYUN, TENCENT, HUAWEI, VOLCENGINE)
+_ALL: tuple[Dialect, ...] = (QINIU, ALIYUN, UPYUN, TENCENT, HUAWEI, VOLCENGINE)
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
 """The vendors' dialects by name."""
 

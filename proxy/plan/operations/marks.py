@@ -137,6 +137,8 @@ class Text(Operation):
     """Clockwise."""
     shadow: int = 0
     """Opacity of a shadow below and to the right, 0 to 100."""
+    outline: Colour = Colour.TRANSPARENT
+    """Of a line around the characters."""
     tile: bool = False
     """Whether the text is repeated all over the picture."""
     spacing: int = 0

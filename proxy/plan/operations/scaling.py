@@ -159,6 +159,8 @@ class Small(StrEnum):
     CLIP = "clip"
     """It is not enlarged; the box is cut to what there is."""
     ENLARGE = "enlarge"
+    STRETCH = "stretch"
+    """It is stretched to the box, where a larger one would be cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,8 @@ class Reframe(Operation):
     def __post_init__(self) -> None:
         check_side("width", self.width)
         check_side("height", self.height)
-        if self.how is not How.CUT and self.small is Small.CLIP:
-            raise InvalidCommand('reframe takes small = "clip" only with how = "cut"')
+        if self.how is not How.CUT and self.small in (Small.CLIP, Small.STRETCH):
+            raise InvalidCommand(f'reframe takes small = "{self.small.value}" only with how = "cut"')
 
     def box(self, picture: Size) -> Size:
         """The box for this picture."""
@@ -187,9 +189,9 @@ class Reframe(Operation):
     def scaled(self, picture: Size) -> Size:
         """The size the picture is scaled to before it is cut or padded."""
         box = self.box(picture)
-        if self.small is Small.KEEP and (box.width > picture.width or box.height > picture.height):
+        if self.small is Small.KEEP and self._is_small(picture):
             return picture
-        if self.how is How.DISTORT:
+        if self.how is How.DISTORT or (self.small is Small.STRETCH and self._is_small(picture)):
             return box
         fit = Fit.COVER if self.how is How.CUT else Fit.INSIDE
         return Resize(box.width, box.height, fit, enlarge=self.small is Small.ENLARGE).size(picture)
@@ -197,12 +199,16 @@ class Reframe(Operation):
     def size(self, picture: Size) -> Size:
         """The box, or what the rule for small pictures makes of it."""
         box = self.box(picture)
-        if self.small is Small.ENLARGE:
+        if self.small in (Small.ENLARGE, Small.STRETCH):
             return box
         if self.small is Small.CLIP:
             scaled = self.scaled(picture)
             return Size(min(box.width, scaled.width), min(box.height, scaled.height))
-        return picture if box.width > picture.width or box.height > picture.height else box
+        return picture if self._is_small(picture) else box
+
+    def _is_small(self, picture: Size) -> bool:
+        box = self.box(picture)
+        return box.width > picture.width or box.height > picture.height
 
     @property
     def boxes(self) -> tuple[str, ...]:
