@@ -22,7 +22,7 @@ from proxy.delivery.result import KEPT_OF_KEY, Result, result_base, result_name
 from proxy.delivery.singleflight import SingleFlight
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.metrics import Metrics
-from proxy.plan.plan import Plan
+from proxy.plan.plan import STEM, Plan
 from proxy.stores.base import Store
 
 _log = logs.get("results")
@@ -155,9 +155,9 @@ class Results:
         return await self._purge(kept, lambda name: (_key_part(name) or "").startswith(kept))
 
     async def purge_fingerprints(self, fingerprints: Iterable[str]) -> int:
-        """Delete every result of these plans, whatever the original."""
-        wanted = frozenset(fingerprints)
-        return await self._purge("", lambda name: _fingerprint_part(name) in wanted)
+        """Delete every result of these plans, whatever the original and whatever the versions of their overlays."""
+        wanted = frozenset(fingerprint[:STEM] for fingerprint in fingerprints)
+        return await self._purge("", lambda name: (_fingerprint_part(name) or "")[:STEM] in wanted)
 
     async def forget(self, plan: Plan, result: Result) -> None:
         """Drop this result from memory: it belongs to another version of its original."""

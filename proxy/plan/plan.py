@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from proxy.plan.operations import Operation, canonical_value
 from proxy.plan.output import Output
 
+STEM = 10
+"""Characters of a fingerprint that say what is done, apart from which version of a logo it is done with: 50 bits."""
 RENDER_REVISION = 1
 """Raised by hand when the same plan must make a different picture than before: every fingerprint changes with it."""
 
@@ -59,6 +61,16 @@ class Plan:
 
     @cached_property
     def fingerprint(self) -> str:
-        """80 bits of SHA-256 over the canonical text, in lower-case base32: 16 characters, safe in any key."""
-        text = f"{RENDER_REVISION}|{self.canonical()}"
-        return base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode().lower()
+        """80 bits of SHA-256 over the canonical text, in lower-case base32: 16 characters, safe in any key.
+
+        The first `STEM` of them do not depend on the versions of overlays: what was made with any logo can be found.
+        """
+        whole = replace(self, overlay_versions=()) if self.overlay_versions else self
+        stem = _digest(f"{RENDER_REVISION}|{whole.canonical()}")
+        if not self.overlay_versions:
+            return stem
+        return stem[:STEM] + _digest(self.canonical())[: len(stem) - STEM]
+
+
+def _digest(text: str) -> str:
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode().lower()

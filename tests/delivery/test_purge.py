@@ -6,8 +6,9 @@ import pytest
 
 from proxy.delivery.purge import fingerprints
 from proxy.errors import OriginUnavailable
-from proxy.plan.operations import Resize
+from proxy.plan.operations import Resize, Watermark
 from proxy.plan.output import Animation, Output, Target
+from proxy.plan.plan import Plan
 from proxy.plan.planner import Planner, PresetBook
 from proxy.plan.presets import Preset, PresetSnapshot
 from tests.delivery.kitchen import Kitchen, plan_of
@@ -62,3 +63,19 @@ async def test_purge_that_cannot_reach_the_store(kitchen: Kitchen) -> None:
     kitchen.store.recover()
     assert await kitchen.purger.key("a.jpg") == 1
     assert kitchen.metrics.value("imgbang_purged_total") == 1
+
+
+async def test_purge_of_a_preset_with_a_mark(kitchen: Kitchen) -> None:
+    """What a preset made with any version of its logo goes with the preset."""
+    preset = Preset("marked", (Watermark("logo"),), Output(Target.JPEG))
+    kitchen.source.add("a.jpg", b"pixels")
+    for version in ("l1", "l2"):
+        kitchen.source.add("logo", version.encode(), version=version)
+        await kitchen.purger.key("logo")
+        await kitchen.answer(Plan("a.jpg", preset.operations, preset.output))
+        await kitchen.settle()
+    stored = len(kitchen.store.objects)
+
+    assert stored == 2
+    assert await kitchen.purger.preset(preset) == 2
+    assert kitchen.store.objects == {}
