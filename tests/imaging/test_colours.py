@@ -209,3 +209,16 @@ def test_every_kind_of_pixel(studio: Studio, mode: str) -> None:
     result = decoded(studio.result.read_bytes())
     assert (result.mode, result.size) == ("RGB", (30, 30))
     assert result.getpixel((0, 0)) == (200, 0, 0)
+
+
+def test_srgb_profiles_are_recognised(studio: Studio) -> None:
+    """A profile that is sRGB, under whatever name and however written, is dropped without a conversion."""
+    picture = coordinates(64, 64)
+
+    plain = studio.render(encoded(picture, "PNG"), target=Target.PNG)
+    untagged = pixels(studio.result.read_bytes())
+    tagged = studio.render(encoded(picture, "PNG", icc_profile=SRGB), target=Target.PNG)
+
+    assert plain.notes == ()
+    assert tagged.notes == ("colour profile is sRGB",)
+    assert np.array_equal(pixels(studio.result.read_bytes()), untagged)
