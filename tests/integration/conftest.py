@@ -9,6 +9,7 @@ import pytest
 
 from tests.pictures import make_samples
 from tests.servers.imgbang import ImgbangServer
+from tests.servers.rclone import rclone_server  # noqa: F401 - a fixture
 
 
 @pytest.fixture(name="server", scope="session")
