@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,7 +81,7 @@ def test_a_config_map(tmp_path: Path) -> None:
         assert width_of(server) == 50
 
         (mount / "..next").symlink_to("v2")
-        os.replace(mount / "..next", mount / "..data")
+        (mount / "..next").replace(mount / "..data")
 
         assert becomes(60, lambda: width_of(server))
 
