@@ -67,6 +67,8 @@ def colour_model(path: str, info: SourceInfo, limits: RenderLimits) -> str:
         return "nrgba" if info.has_alpha else "rgba"
     if info.format in (Format.ICO, Format.SVG):
         return "nrgba"
+    if info.format is Format.HEIC:
+        return "nycbcra" if info.has_alpha else "ycbcr"
     image = open_original(path, info.format, limits)
     palette = image.get("palette") if image.get_typeof("palette") else 0
     wide = "64" if image.format == "ushort" else ""

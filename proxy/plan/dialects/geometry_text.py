@@ -34,6 +34,8 @@ class Geometry:
     height: int | None
     percent: bool
     by: bool
+    named: bool
+    """Whether a side is named at all, be it 0."""
     flag: str
     offsets: tuple[int, int] | None
 
@@ -55,7 +57,8 @@ def read_geometry(name: str, text: str) -> Geometry:
     if offsets and max(map(abs, offsets)) > _MAX_OFFSET:
         raise InvalidCommand(f"{name}: offsets go up to {_MAX_OFFSET}, got {shown(text, 40)}")
     flag = match["flag"] or match["late"] or ""
-    return Geometry(_side(match["width"]), _side(match["height"]), percent, bool(match["by"]), flag, offsets)
+    named = bool(match["width"] or match["height"])
+    return Geometry(_side(match["width"]), _side(match["height"]), percent, bool(match["by"]), named, flag, offsets)
 
 
 def _side(digits: str | None) -> int | None:
@@ -113,7 +116,7 @@ def read_box(name: str, text: str) -> Geometry:
     found = read_geometry(name, text)
     if found.percent or found.flag:
         raise InvalidCommand(f"{name} takes sides and offsets in pixels, got {shown(text, 40)}")
-    if found.width is None and found.height is None and found.offsets is None:
+    if not found.named and found.offsets is None:
         raise InvalidCommand(f"{name} needs a side or offsets, got {shown(text, 40)}")
     for side in (found.width, found.height):
         if side is not None and side > MAX_SIDE:
