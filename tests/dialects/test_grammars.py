@@ -164,6 +164,23 @@ def test_spellings_share_a_fingerprint(spellings: tuple[str, ...]) -> None:
     assert len(prints) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        ("imageView2/1/w/100", "imageView2/1/w/100/h/100"),
+        ("imageView2/2/w/200", "imageMogr2/auto-orient/thumbnail/200x>"),
+        ("imageView2/5/w/300/h/200/format/webp", "imageView2/5/w/300/h/200|imageMogr2/format/webp"),
+        ("imageMogr2/crop/300x300", "imageMogr2/gravity/NorthWest/crop/!300x300a0a0"),
+        ("imageInfo", "imageInfo"),
+    ],
+)
+def test_plan_is_written_shortly(command: str, written: str) -> None:
+    """What `/-/explain` shows is what a person would write."""
+    asked = compile_command(command)
+
+    assert DIALECTS["qiniu"].write(asked.operations, asked.output) == written
+
+
 def test_preset_may_be_a_command() -> None:
     """A vendor's command in presets.toml is the preset, under any policy and whatever dialects are on."""
     snapshot = read_presets(

@@ -68,12 +68,13 @@ def _fops(operations: tuple[Operation, ...], output: Output) -> Iterator[str]:
             continue
         if command.startswith("imageView2/1/"):
             del rest[0]
-        if run:
+        if run and not (run == ["auto-orient"] and command.startswith("imageView2")):  # which does it anyway
             yield _mogr([*run, *background])
-            run = []
+        run = []
         yield command
     said = list(_output_words(output))
-    if output.orientation is Orientation.DROP and AutoOrient() not in operations:
+    alone = output.answer is not Answer.PICTURE and not operations
+    if output.orientation is Orientation.DROP and AutoOrient() not in operations and not alone:
         said.append("strip")
     if run or said or background:
         yield _mogr([*run, *background, *said])
