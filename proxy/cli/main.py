@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from proxy import __version__
-from proxy.cli import check, doctor, explain, purge, serve
+from proxy.cli import check, doctor, explain, import_styles, purge, serve
 
 app = typer.Typer(
     name="imgbang", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -21,6 +21,7 @@ app.command("check")(check.check)
 app.command("doctor")(doctor.doctor)
 app.command("explain")(explain.explain)
 app.command("purge")(purge.purge)
+app.command("import-styles")(import_styles.import_styles)
 
 
 def _version(*, wanted: bool) -> None:
