@@ -144,7 +144,13 @@ def test_every_size_is_a_size(command: str, width: int, height: int) -> None:
 
 
 SHARED = [
-    ("imageView2/2/w/200", "imageMogr2/auto-orient/thumbnail/200x>", "!200x"),
+    (
+        "imageView2/2/w/200",
+        "imageMogr2/auto-orient/thumbnail/200x>",
+        "!200x",
+        "x-oss-process=image/resize,w_200",
+        "!/rotate/auto/fw/200",
+    ),
     ("imageView2/1/w/50/h/50", "imageView2/5/w/50", "!50x50"),
     ("imageView2/0/w/200", "imageView2/2/w/200/h/200"),
     ("imageView2/4/w/200", "imageView2/3/w/200", "imageView2/3/w/200/h/200"),
