@@ -13,6 +13,7 @@ from proxy.config import Settings, SettingsProblems, host_names, store_settings
 from proxy.delivery.admission import Gate
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.freshness import Freshness
+from proxy.delivery.making import Maker
 from proxy.delivery.marks import Marks
 from proxy.delivery.memory import MemoryCache
 from proxy.delivery.originals import Originals
@@ -115,13 +116,18 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             results=results,
             originals=originals,
             freshness=freshness,
-            workers=workers,
-            render_gate=gates["render"],
-            memory_gate=gates["memory"],
-            staging=staging,
-            limits=limits,
+            maker=Maker(
+                workers=workers,
+                render_gate=gates["render"],
+                memory_gate=gates["memory"],
+                staging=staging,
+                limits=limits,
+                deadline=settings.deadline,
+                render_timeout=settings.render_timeout,
+                failures=failures,
+                metrics=metrics,
+            ),
             deadline=settings.deadline,
-            render_timeout=settings.render_timeout,
             freshness_window=settings.freshness,
             failures=failures,
             metrics=metrics,

@@ -10,8 +10,8 @@ import time
 
 from aiohttp import web
 
+from proxy.delivery.answer import Answer
 from proxy.delivery.deadline import Deadline
-from proxy.delivery.render import Answer
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.plan.planner import describe
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import quote
 
-from proxy.delivery.render import Answer, Outcome, Stages
+from proxy.delivery.answer import Answer, Outcome, Stages
 from proxy.plan.plan import CachePolicy
 
 YEAR = 31_536_000

@@ -10,8 +10,8 @@ import time
 
 from aiohttp import web
 
+from proxy.delivery.answer import Answer, Outcome
 from proxy.delivery.deadline import Deadline
-from proxy.delivery.render import Answer, Outcome
 from proxy.errors import MethodRefused, OriginalNotFound, Unauthorized
 from proxy.plan.plan import Plan
 from proxy.plan.request import AskAdhoc, AskOriginal, ImageRequest

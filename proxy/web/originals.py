@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from proxy.delivery.answer import Stages
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.passthrough import Passthrough
-from proxy.delivery.render import Stages
 from proxy.errors import ProxyError
 from proxy.plan.output import Format
 from proxy.plan.plan import CachePolicy

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from proxy.delivery.answer import Stages
 from proxy.delivery.passthrough import Passthrough
 from proxy.delivery.purge import Purger
-from proxy.delivery.render import Renderer, Stages
+from proxy.delivery.render import Renderer
 from proxy.delivery.saving import Saver
 from proxy.errors import ProxyError
 from proxy.metrics import Metrics

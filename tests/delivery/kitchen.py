@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Self
 
 from proxy.delivery.admission import Gate
+from proxy.delivery.answer import Answer
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.freshness import Freshness
+from proxy.delivery.making import Maker
 from proxy.delivery.marks import Marks
 from proxy.delivery.memory import MemoryCache
 from proxy.delivery.originals import Originals
 from proxy.delivery.purge import Purger
-from proxy.delivery.render import Answer, Renderer
+from proxy.delivery.render import Renderer
 from proxy.delivery.result import Result, result_name
 from proxy.delivery.results import Results
 from proxy.delivery.staging import Staging
@@ -117,13 +119,18 @@ class Kitchen:
             results=self.results,
             originals=self.originals,
             freshness=self.freshness,
-            workers=self.workers,
-            render_gate=self.render_gate,
-            memory_gate=self.memory_gate,
-            staging=self.staging,
-            limits=RenderLimits(),
+            maker=Maker(
+                workers=self.workers,
+                render_gate=self.render_gate,
+                memory_gate=self.memory_gate,
+                staging=self.staging,
+                limits=RenderLimits(),
+                deadline=self.deadline,
+                render_timeout=self.render_timeout,
+                failures=self.failures,
+                metrics=self.metrics,
+            ),
             deadline=self.deadline,
-            render_timeout=self.render_timeout,
             freshness_window=WINDOW,
             failures=self.failures,
             metrics=self.metrics,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.delivery.render import Outcome
+from proxy.delivery.answer import Outcome
 from proxy.errors import Forbidden, InvalidKey, MarkMissing
 from proxy.plan.operations import Watermark
 from proxy.plan.output import Output, Target

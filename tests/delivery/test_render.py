@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.delivery.render import Outcome
+from proxy.delivery.answer import Outcome
 from proxy.delivery.result import etag_of, result_name
 from proxy.errors import (
     CannotRender,
