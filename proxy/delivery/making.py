@@ -19,9 +19,10 @@ from proxy.delivery.failures import RecentFailures
 from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.staging import Staging
-from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded
+from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.metrics import Metrics
+from proxy.plan.operations import Size, final_size
 from proxy.plan.plan import Plan
 
 _FAIR_SHARE = 0.8
@@ -89,9 +90,10 @@ class Maker:
         async with self._render_gate.slot(deadline):
             stages.add("queue", since)
             header = await self._inspect(plan, staged, deadline, stages)
-            if header.estimated_bytes > self._memory_gate.statistics.limit:
+            needed = header.estimated_bytes + result_bytes(plan, header)
+            if needed > self._memory_gate.statistics.limit:
                 raise OriginalTooLarge("decoding the original needs more memory than this server allows")
-            async with self._memory_gate.slot(deadline, weight=header.estimated_bytes):
+            async with self._memory_gate.slot(deadline, weight=needed):
                 since = time.perf_counter()
                 report, body = await self._run(plan, staged, overlays, deadline)
                 self._metrics.render_seconds.observe(time.perf_counter() - since)
@@ -146,3 +148,13 @@ class Maker:
                 # The picture is to blame, not the queue before it.
                 self._failures.remember(plan, error)
             raise
+
+
+def result_bytes(plan: Plan, header: SourceInfo) -> int:
+    """Memory that the finished picture needs before it is encoded: four bytes for each pixel of each frame."""
+    size = Size(header.width, header.height)
+    try:
+        pixels = final_size(plan.operations, size.turned() if header.orientation > 4 else size).pixels
+    except ProxyError:
+        return 0  # an operation that does not fit this picture: the worker says so
+    return 4 * pixels * header.frames

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.delivery.answer import Outcome
+from proxy.delivery.making import result_bytes
 from proxy.delivery.result import etag_of, result_name
 from proxy.errors import (
     CannotRender,
@@ -23,7 +24,10 @@ from proxy.errors import (
     ProxyError,
     RenderCrashed,
 )
-from proxy.imaging.job import RenderJob, RenderReport
+from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
+from proxy.plan.operations import AutoOrient, Crop, Resize
+from proxy.plan.output import Format, Output
+from proxy.plan.plan import Plan
 from tests.delivery.kitchen import NEGATIVE_TTL, WINDOW, Has, Kitchen, plan_of
 from tests.fakes import FakeWorkers
 
@@ -745,3 +749,13 @@ async def test_dead_results_store(kitchen: Kitchen) -> None:
     kitchen.store.fail("open", "put", "list", "delete")
     assert await kitchen.serve() == b"rendered pixels"
     assert await kitchen.serve(plan_of(width=99)) == b"rendered pixels"
+
+
+def test_memory_of_the_finished_picture() -> None:
+    """A small original that is to become a large picture is admitted by what the large one needs."""
+    header = SourceInfo(Format.JPEG, 100, 50, 1, 3, has_alpha=False, orientation=6, interlaced=False, estimated_bytes=1)
+    enlarged = Plan("a", (AutoOrient(), Resize(1000, 2000, enlarge=True)), Output())
+    impossible = Plan("a", (Crop(10, 10, dx=5000),), Output())
+
+    assert result_bytes(enlarged, header) == 4 * 1000 * 2000
+    assert result_bytes(impossible, header) == 0
