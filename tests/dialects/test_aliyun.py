@@ -10,6 +10,7 @@ from PIL import Image
 
 from proxy.errors import OriginalsProtected, UnknownPreset
 from proxy.plan.dialects import compile_command, parse
+from proxy.plan.dialects.aliyun import ALIYUN
 from proxy.plan.operations import MarkRow, Size, Text, Watermark, final_size
 from proxy.plan.output import Animation, QualityRule
 from proxy.plan.preset_file import PresetProblems, read_presets
@@ -274,3 +275,35 @@ def test_resize_never_enlarges_by_itself(command: str, width: int, height: int) 
 
     assert size.width <= width
     assert size.height <= height
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ACTION, min_size=1, max_size=5), st.booleans())
+def test_what_was_read_can_be_written(actions: list[str], upright: bool) -> None:
+    """Every plan without marks has a text in the language it came from, which comes to the same plan."""
+    asked = compile_command("/".join(["image", *actions] if upright else ["image", "auto-orient,0", *actions]))
+
+    text = ALIYUN.write(asked.operations, asked.output)
+
+    assert text is not None
+    again = compile_command(text)
+    assert (again.operations, again.output) == (asked.operations, asked.output)
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("imageView2/2/w/200", "image/resize,w_200"),
+        ("imageView/1/w/200/h/90/format/webp", "image/resize,m_fill,w_200,h_90,limit_0/format,webp"),
+        ("imageMogr2/auto-orient/thumbnail/!50p", None),
+        ("/fw/9/rotate/auto/format/png", "image/resize,w_9/format,png"),
+        ("imageView2/1/w/200/h/90", None),
+        ("imageAve", "image/average-hue"),
+        ("image/resize,m_pad,w_9,h_8,color_FF0000", "image/resize,m_pad,w_9,h_8,color_FF0000"),
+    ],
+)
+def test_plans_of_others_are_written_where_there_are_words(command: str, text: str | None) -> None:
+    """What /-/explain shows; None where Aliyun would do something else, were it only to an animation."""
+    asked = compile_command(command)
+
+    assert ALIYUN.write(asked.operations, asked.output) == text

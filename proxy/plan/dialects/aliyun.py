@@ -9,8 +9,10 @@ The old language (`cat.jpg@100w_100h.jpg`), which lives on host names of its own
 
 from __future__ import annotations
 
+from functools import partial
+
 from proxy.plan.dialects.dialect import Context, Dialect
-from proxy.plan.dialects.oss import compile_process
+from proxy.plan.dialects.oss import compile_process, write_process
 from proxy.plan.dialects.oss_arguments import OssRules
 from proxy.plan.request import AskAdhoc, AskPreset
 
@@ -27,4 +29,5 @@ ALIYUN = Dialect(
     compile_aliyun,
     parameters=frozenset({"x-oss-process"}),
     claims=lambda text: text.startswith(("image/", "style/")),
+    write=partial(write_process, rules=RULES),
 )

@@ -16,9 +16,10 @@ The language of `oss`, but:
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from proxy.plan.dialects.dialect import Context, Dialect
-from proxy.plan.dialects.oss import compile_process
+from proxy.plan.dialects.oss import compile_process, write_process
 from proxy.plan.dialects.oss_arguments import CORNERS, OssRules
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import Align
@@ -51,4 +52,5 @@ HUAWEI = Dialect(
     compile_huawei,
     parameters=frozenset({"x-image-process"}),
     claims=lambda text: text.startswith(("image/", "style/")),
+    write=partial(write_process, rules=RULES),
 )

@@ -18,8 +18,9 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from proxy.errors import InvalidCommand, UnknownPreset
@@ -28,6 +29,7 @@ from proxy.plan.dialects.dialect import Context
 from proxy.plan.dialects.oss_actions import ACTIONS
 from proxy.plan.dialects.oss_arguments import OssRules, read_single
 from proxy.plan.dialects.oss_output import SETTINGS
+from proxy.plan.dialects.oss_text import actions_of
 from proxy.plan.dialects.oss_watermark import MAX_IMAGES, compile_watermark
 from proxy.plan.keys import shown
 from proxy.plan.operations import AutoOrient, Operation, Scale
@@ -80,12 +82,11 @@ def named_preset(name: str, context: Context) -> AskPreset:
 def _read_action(reading: _Reading, name: str, tokens: Sequence[str], rules: OssRules) -> None:
     if reading.answer is not Answer.PICTURE:
         raise InvalidCommand("a report about a picture cannot be processed further")
-    if name in ACTIONS:
-        reading.pixel_actions.append(name)
-        reading.operations += ACTIONS[name](tokens, rules)
-    elif name == "watermark":
-        reading.pixel_actions.append(name)
-        reading.operations += compile_watermark(tokens, rules)
+    if name in ACTIONS or name == "watermark":
+        compiler = ACTIONS.get(name, compile_watermark)
+        if operations := tidy(compiler(tokens, rules)):
+            reading.pixel_actions.append(name)
+            reading.operations += operations
     elif name in SETTINGS:
         reading.changes |= SETTINGS[name](tokens, rules)
     elif name == "auto-orient":
@@ -121,3 +122,25 @@ def _keeps_moving(reading: _Reading, output: Output) -> bool:
     if output.target is Target.GIF or not reading.pixel_actions:
         return True
     return reading.pixel_actions == ["resize"] and not any(isinstance(each, Scale) for each in reading.operations)
+
+
+def write_process(operations: tuple[Operation, ...], output: Output, rules: OssRules) -> str | None:
+    """A plan as a process that compiles back to it; None where there is none."""
+    text = actions_of(operations, output, rules)
+    return text if text is not None and says(partial(compile_process, rules=rules), text, operations, output) else None
+
+
+def says(
+    compiler: Callable[[str, Context], AskAdhoc | AskPreset],
+    text: str,
+    operations: tuple[Operation, ...],
+    output: Output,
+) -> bool:
+    """Whether a command compiles to this plan. The original's own format is what no command says in words."""
+    if output.target is Target.SOURCE:
+        output = replace(output, target=Target.FAMILIAR)
+    try:
+        asked = compiler(text, Context())
+    except InvalidCommand:
+        return False
+    return isinstance(asked, AskAdhoc) and (asked.operations, asked.output) == (operations, output)

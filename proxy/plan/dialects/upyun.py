@@ -48,9 +48,10 @@ from urllib.parse import unquote
 from proxy.errors import InvalidCommand
 from proxy.plan.dialects.arguments import read_format, read_int
 from proxy.plan.dialects.dialect import Context, Dialect, PathCommand
-from proxy.plan.dialects.oss import named_preset
+from proxy.plan.dialects.oss import named_preset, says
 from proxy.plan.dialects.upyun_marks import mark_operations
 from proxy.plan.dialects.upyun_pixels import pixel_operations, read_truth
+from proxy.plan.dialects.upyun_text import words_of
 from proxy.plan.dialects.upyun_words import GRADIENT, NAMES, Words, read_words
 from proxy.plan.operations import AutoOrient, Operation
 from proxy.plan.output import Animation, Answer, OnError, Orientation, Output, Target
@@ -145,4 +146,10 @@ def _pattern(enabled: str) -> re.Pattern[str]:
     return re.compile(rf"[{re.escape(enabled)}]|(?i:%(?:{escaped}))")
 
 
-UPYUN = Dialect("upyun", compile_upyun, claims=lambda text: text.startswith("/"), split=split_parameters)
+def write(operations: tuple[Operation, ...], output: Output) -> str | None:
+    """A plan as parameters that compile back to it; None where there are none."""
+    text = words_of(operations, output)
+    return text if text is not None and says(compile_upyun, text, operations, output) else None
+
+
+UPYUN = Dialect("upyun", compile_upyun, claims=lambda text: text.startswith("/"), split=split_parameters, write=write)

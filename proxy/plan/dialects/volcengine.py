@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from urllib.parse import unquote
 
 from proxy.errors import InvalidCommand
 from proxy.plan.dialects.arguments import read_int
 from proxy.plan.dialects.dialect import Context, Dialect, PathCommand
-from proxy.plan.dialects.oss import compile_process, named_preset
+from proxy.plan.dialects.oss import compile_process, named_preset, write_process
 from proxy.plan.dialects.oss_arguments import OssRules
 from proxy.plan.keys import shown
 from proxy.plan.operations import AutoOrient, Fit, Operation, Resize
@@ -112,4 +113,5 @@ VOLCENGINE = Dialect(
     parameters=frozenset({"x-tos-process", "x-oss-process"}),
     claims=lambda text: text.startswith(("image/", "style/", "tplv-")),
     split=split_template,
+    write=partial(write_process, rules=RULES),
 )
