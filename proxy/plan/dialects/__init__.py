@@ -64,7 +64,7 @@ def parse(target: str, presets: PresetSnapshot, *, signed: bool = False) -> tupl
     if query.command is not None:
         readings: tuple[ImageRequest, ...] = (_read_query_command(path, query, presets, signed=signed),)
     else:
-        readings = _read_path_command(path, presets, signed=signed) or _read_suffix(path, presets, signed=signed)
+        readings = _read_path(path, presets, signed=signed)
     return tuple(replace(reading, version_token=query.version_token, attname=query.attname) for reading in readings)
 
 
@@ -139,6 +139,28 @@ def _check_allowed(asked: AskAdhoc | AskPreset, name: str, presets: PresetSnapsh
         raise protected(presets)
     boxes = [box for operation in asked.operations for box in operation.boxes]
     presets.adhoc.check_command(name, boxes, signed=signed)
+
+
+def _read_path(path: str, presets: PresetSnapshot, *, signed: bool) -> tuple[ImageRequest, ...]:
+    """The readings of a path without a command in the query.
+
+    A preset behind the right-most separator counts before a command: keys may hold what looks like the beginning of
+    one (`1/!y!/x!thumb` is not Upyun's `!/x…`), presets may not.
+    """
+    suffix: tuple[ImageRequest, ...] | ProxyError
+    try:
+        suffix = _read_suffix(path, presets, signed=signed)
+    except ProxyError as refused:  # what is no key, or is protected, may yet be a command
+        suffix = refused
+    else:
+        if not isinstance(suffix[0].asked, AskOriginal):
+            return suffix
+    command = _read_path_command(path, presets, signed=signed)
+    if command:
+        return command
+    if isinstance(suffix, ProxyError):
+        raise suffix
+    return suffix
 
 
 def _read_path_command(path: str, presets: PresetSnapshot, *, signed: bool) -> tuple[ImageRequest, ...]:
