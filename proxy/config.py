@@ -129,6 +129,11 @@ class Settings(BaseSettings):
         description="Hosts, separated by commas, whose URLs name originals of ours when a command asks for a watermark "
         "image by URL: `img.example.com`. Nothing is ever fetched from such a URL.",
     )
+    mark_origins: str = Field(
+        "",
+        description="Hosts, separated by commas, from which watermark images that a command names by URL are fetched. "
+        "Private addresses are refused like those of an HTTP origin.",
+    )
     render_workers: int = Field(
         default_factory=usable_cpus,
         ge=1,
@@ -262,7 +267,7 @@ class Settings(BaseSettings):
             parse_signing_keys(value.get_secret_value())
         return value
 
-    @field_validator("mark_hosts")
+    @field_validator("mark_hosts", "mark_origins")
     @classmethod
     def _check_mark_hosts(cls, value: str) -> str:
         host_names(value)

@@ -34,6 +34,7 @@ from proxy.stores.breaker import GuardedSource, GuardedStore
 from proxy.stores.connect import connect, connect_source, file_path
 from proxy.stores.hidden import HidingSource
 from proxy.stores.metered import MeteredSource, MeteredStore
+from proxy.stores.routed import RoutedSource
 
 _log = logs.get("services")
 
@@ -131,7 +132,9 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             freshness_window=settings.freshness,
             failures=failures,
             metrics=metrics,
-            marks=Marks(originals, freshness, hosts=host_names(settings.mark_hosts)),
+            marks=Marks(
+                originals, freshness, hosts=host_names(settings.mark_hosts), origins=host_names(settings.mark_origins)
+            ),
         )
         stack.push_async_callback(renderer.close)
         _run_for_ever(stack, _sweep(originals), "sweep")
@@ -220,12 +223,25 @@ async def _connect(
     hidden = hidden_prefix(settings.originals, settings.results)
     raw_source = await stack.enter_async_context(connect_source(settings.originals, section))
     breakers["originals"] = GuardedSource(MeteredSource(raw_source, "originals", metrics))
-    source = breakers["originals"] if hidden is None else HidingSource(breakers["originals"], hidden)
+    source: Source = breakers["originals"] if hidden is None else HidingSource(breakers["originals"], hidden)
+    if settings.mark_origins:
+        source = RoutedSource(source, await _connect_mark_origins(stack, settings, metrics))
     if settings.results == "none":
         return source, None
     raw_store = await stack.enter_async_context(connect(settings.results, section))
     store = breakers["results"] = GuardedStore(MeteredStore(raw_store, "results", metrics))
     return source, store
+
+
+async def _connect_mark_origins(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> dict[str, Source]:
+    """Where the images of watermarks are fetched from, by what their URLs begin with."""
+    origins: dict[str, Source] = {}
+    for host in sorted(host_names(settings.mark_origins)):
+        for scheme in ("http", "https"):
+            url = f"{scheme}://{host}/"
+            origin = await stack.enter_async_context(connect_source(url, store_settings(settings)))
+            origins[url] = GuardedSource(MeteredSource(origin, "marks", metrics))
+    return origins
 
 
 def _start_staging(stack: AsyncExitStack, settings: Settings) -> Staging:

@@ -1,10 +1,10 @@
-"""The images of marks: other originals of the same store, staged beside the one they are drawn on.
+"""The images of marks: other originals, staged beside the one they are drawn on.
 
 Rules:
 
-1. A mark is a key of our own store. A URL is read as one only if its host is among those the operator names as ours;
-   nothing is ever fetched from the address that a URL gives. The attack: a command that has us fetch
-   `http://169.254.169.254/…` and paint it on a cat.
+1. A mark is a key of our own store. A URL is read as one if its host is among those the operator names as ours; it is
+   fetched if its host is among those the operator allows for that; otherwise it is refused. The attack: a command that
+   has us fetch `http://169.254.169.254/…` and paint it on a cat.
 2. The versions of its marks are part of a plan: when a logo changes, every picture with it has a new name and entity
    tag, and is rendered again. Within the freshness window they count as known; after it they are looked up without
    anybody waiting.
@@ -29,20 +29,31 @@ from proxy.plan.plan import Plan
 class Marks:
     """Finds and stages the images of marks."""
 
-    def __init__(self, originals: Originals, freshness: Freshness, *, hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        originals: Originals,
+        freshness: Freshness,
+        *,
+        hosts: frozenset[str] = frozenset(),
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
         self._originals = originals
         self._freshness = freshness
         self._hosts = hosts
+        self._origins = origins
 
     def key_of(self, image: str) -> str:
-        """The key that the image of a mark names."""
+        """The key that the image of a mark names: a URL, where it is to be fetched."""
         scheme, separator, rest = image.partition("://")
         if not separator:
             return image
         host, _, path = rest.partition("/")
-        if scheme not in ("http", "https") or host.lower() not in self._hosts:
-            raise Forbidden(f"the watermark image {shown(image, 100)} is on a host that is not allowed")
-        return decode_key(path.partition("?")[0])
+        host = host.lower()
+        if scheme in ("http", "https") and host in self._hosts:
+            return decode_key(path.partition("?")[0])
+        if scheme in ("http", "https") and host in self._origins:
+            return f"{scheme}://{host}/{decode_key(path.partition('?')[0])}"
+        raise Forbidden(f"the watermark image {shown(image, 100)} is on a host that is not allowed")
 
     async def settle(self, plan: Plan, deadline: Deadline) -> Plan:
         """The plan with the versions of its marks."""
