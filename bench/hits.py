@@ -17,7 +17,7 @@ from bench.load import Generator, milliseconds
 from bench.report import Report
 from bench.servers import Bare, Imgbang, start_imgbang
 from bench.workload import JPEG, Box, Photos, Request, gather_photos, image_path
-from proxy.config import usable_cpus
+from proxy.machine import usable_cpus
 
 MEMORY, DIRECTORY, UNCHANGED = "memory", "directory", "304"
 BARE, BARE_UNCHANGED = "bare aiohttp", "bare aiohttp, 304"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.figures import markdown, shown
-from proxy.config import usable_cpus
+from proxy.machine import usable_cpus
 
 OUT = Path(__file__).resolve().parent / "out"
 

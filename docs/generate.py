@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 
 from proxy import errors
-from proxy.config import PREFIX, Settings, _read_bytes
+from proxy.config import PREFIX, Settings
 from proxy.metrics import Metrics
 from proxy.plan.preset_file import json_schema
+from proxy.setting_values import read_bytes
 from proxy.web.errors import status_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,7 @@ def _settings() -> Iterator[str]:
         if name in _MACHINE:
             default = _MACHINE[name]
         else:
-            default = _shown(field.get_default(call_default_factory=True), in_bytes=_read_bytes in _validators(field))
+            default = _shown(field.get_default(call_default_factory=True), in_bytes=read_bytes in _validators(field))
         yield f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
-from proxy.config import Settings, parse_signing_keys
+from proxy.config import Settings
 from proxy.services import Services
+from proxy.setting_values import parse_signing_keys
 from proxy.states import watch_states
 from proxy.web.access import access_middleware
 from proxy.web.errors import error_middleware

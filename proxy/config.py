@@ -17,14 +17,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from proxy.machine import usable_cpus, usable_memory
+from proxy.setting_values import BUCKET, MIB, Bytes, Seconds, checked_store_url, host_names, parse_signing_keys
+
 PREFIX = "IMGBANG_"
-MIB = 1024 * 1024
 
 
 class SettingsProblems(Exception):
@@ -41,55 +42,6 @@ class Addressing(StrEnum):
     AUTO = "auto"
     PATH = "path"
     VIRTUAL = "virtual"
-
-
-_UNITS = {"": 1, "k": 1024, "m": MIB, "g": 1024 * MIB, "t": 1024 * 1024 * MIB}
-
-
-def _read_bytes(value: object) -> object:
-    """Read `64MiB`, `64M`, `1g` or plain bytes."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(?:i?b)?\s*", value, re.IGNORECASE)
-        if match is None:
-            raise ValueError("expected a number of bytes such as 67108864, 64MiB or 1GiB")
-        return int(float(match[1]) * _UNITS[match[2].lower()])
-    return value
-
-
-def _read_seconds(value: object) -> object:
-    """Read `15`, `1.5`, `500ms`, `15s`, `10m`, `1h` or `1d` as seconds."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|m|h|d|)\s*", value)
-        if match is None:
-            raise ValueError("expected a time such as 15, 1.5, 500ms, 15s, 10m or 1h")
-        return float(match[1]) * {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
-    return value
-
-
-Bytes = Annotated[int, BeforeValidator(_read_bytes)]
-Seconds = Annotated[float, BeforeValidator(_read_seconds)]
-
-
-def usable_cpus() -> int:
-    """The processors this process may use: the cgroup's quota where there is one, else its affinity."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        if quota != "max":
-            available = min(available, max(1, -(-int(quota) // int(period))))
-    except (OSError, ValueError):
-        pass  # cgroup v1 or no cgroup at all: affinity is what is known
-    return max(1, available)
-
-
-def usable_memory() -> int:
-    """Bytes of memory this process may use: the cgroup's limit where there is one, else the machine's."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        return min(total, int(limit)) if limit != "max" else total
-    except (OSError, ValueError):
-        return total
 
 
 class Settings(BaseSettings):
@@ -244,7 +196,7 @@ class Settings(BaseSettings):
     @field_validator("originals", "results")
     @classmethod
     def _check_store_url(cls, value: str) -> str:
-        return _checked_store_url(value)
+        return checked_store_url(value)
 
     @field_validator("results")
     @classmethod
@@ -276,7 +228,7 @@ class Settings(BaseSettings):
     @field_validator("presets")
     @classmethod
     def _check_presets(cls, value: str) -> str:
-        if "://" in value and not re.fullmatch(rf"s3://{_BUCKET}/.*[^/]", value):
+        if "://" in value and not re.fullmatch(rf"s3://{BUCKET}/.*[^/]", value):
             raise ValueError("expected a file or s3://bucket/key")
         return value
 
@@ -288,42 +240,6 @@ class Settings(BaseSettings):
         if value < most:
             raise ValueError(f"expected at least IMGBANG_MAX_SOURCE_BYTES={most}: an original is staged whole")
         return value
-
-
-_BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}"
-
-
-def _checked_store_url(value: str) -> str:
-    parts = urlsplit(value)
-    if value == "none":
-        return value
-    if parts.scheme == "file" and (parts.netloc in ("", ".", "..", "localhost")) and (parts.netloc or parts.path):
-        return value
-    if parts.scheme == "s3" and re.fullmatch(_BUCKET, parts.netloc):
-        return value
-    if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
-        _ = parts.port  # raises ValueError when it is none
-        return value
-    raise ValueError("expected file:///directory, file://./directory, s3://bucket[/prefix] or https://host[/path]")
-
-
-def parse_signing_keys(text: str) -> dict[str, str]:
-    """Read `access:secret,…`; a key may hold anything but `:` and `,`."""
-    keys: dict[str, str] = {}
-    for pair in filter(None, (piece.strip() for piece in text.split(","))):
-        access, colon, secret = pair.partition(":")
-        if not access or not colon or not secret:
-            raise ValueError("expected access:secret pairs separated by commas")
-        keys[access] = secret
-    return keys
-
-
-def host_names(text: str) -> frozenset[str]:
-    """Read `img.example.com,cdn.example.com:8080`."""
-    names = frozenset(piece.strip().lower() for piece in text.split(",") if piece.strip())
-    if not all(re.fullmatch(r"[a-z0-9.-]+(?::[0-9]{1,5})?", name) for name in names):
-        raise ValueError("expected host names separated by commas, without a scheme")
-    return names
 
 
 @dataclass(frozen=True, slots=True)

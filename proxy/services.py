@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy import logs
-from proxy.config import Settings, SettingsProblems, host_names, store_settings
+from proxy.config import Settings, SettingsProblems, store_settings
 from proxy.delivery.admission import Gate
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.freshness import Freshness
@@ -29,6 +29,7 @@ from proxy.imaging.workers import RenderWorkers
 from proxy.metrics import Metrics
 from proxy.plan.planner import Planner, PresetBook
 from proxy.reload import BUCKET_INTERVAL, FILE_INTERVAL, BucketLook, FileLook, PresetWatcher
+from proxy.setting_values import host_names
 from proxy.stores.base import Source, Store
 from proxy.stores.breaker import GuardedSource, GuardedStore
 from proxy.stores.connect import connect, connect_source, file_path

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config import (
-    MIB,
-    Addressing,
-    SettingsProblems,
-    host_names,
-    parse_signing_keys,
-    read_settings,
-    store_settings,
-    unknown_variables,
-    usable_cpus,
-    usable_memory,
-)
+from proxy.config import Addressing, SettingsProblems, read_settings, store_settings, unknown_variables
+from proxy.machine import usable_cpus, usable_memory
+from proxy.setting_values import MIB, host_names, parse_signing_keys
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 

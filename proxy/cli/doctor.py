@@ -16,11 +16,12 @@ from rich.table import Table
 
 from proxy import __version__
 from proxy.cli.settings_flags import settings_or_exit
-from proxy.config import Settings, SettingsProblems, store_settings, usable_cpus, usable_memory
+from proxy.config import Settings, SettingsProblems, store_settings
 from proxy.delivery.staging import Staging
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.imaging.job import RenderJob
 from proxy.imaging.workers import RenderWorkers
+from proxy.machine import usable_cpus, usable_memory
 from proxy.plan.operations import Resize
 from proxy.plan.output import Format, Output, Target
 from proxy.plan.preset_file import PresetProblems, read_presets

@@ -1,7 +1,7 @@
 """Which font a text is drawn with: the families that vendors name, as those that free systems have.
 
 Pango picks, character by character, a font that has it; the name only says which family comes first. A machine without
-any CJK font draws boxes, which is why the image that we ship carries one.
+any CJK font draws boxes, which is why a container image should carry one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,28 @@
+"""What this process may use of the machine it runs on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def usable_cpus() -> int:
+    """The processors this process may use: the cgroup's quota where there is one, else its affinity."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            available = min(available, max(1, -(-int(quota) // int(period))))
+    except (OSError, ValueError):
+        pass  # cgroup v1 or no cgroup at all: affinity is what is known
+    return max(1, available)
+
+
+def usable_memory() -> int:
+    """Bytes of memory this process may use: the cgroup's limit where there is one, else the machine's."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        return min(total, int(limit)) if limit != "max" else total
+    except (OSError, ValueError):
+        return total
