@@ -194,7 +194,7 @@ async def test_cancelling_a_short_task_costs_no_worker(job: RenderJob) -> None:
         await until(lambda: workers.statistics.busy == 0)
 
         assert workers.pids() == before
-        assert not Path(job.result_path).exists()
+        await until(lambda: not Path(job.result_path).exists())
 
 
 async def test_cancelled_while_waiting(job: RenderJob) -> None:
@@ -225,7 +225,7 @@ async def test_idle_worker_killed(job: RenderJob) -> None:
         started = time.monotonic()
         await asyncio.gather(*(workers.inspect(job.path, timeout=5) for _ in range(10)))
 
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1.5
         await until(lambda: workers.statistics.workers == 2)
         assert survivor in workers.pids()
         assert victim not in workers.pids()
