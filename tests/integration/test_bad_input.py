@@ -31,7 +31,7 @@ height = 50
 fit = "cover"
 truncated = "render"
 """
-_LEAKS = re.compile(rb"libvips|pyvips|Traceback|/tmp|/work|/home|aiohttp|site-packages|errno|File \"", re.IGNORECASE)
+_LEAKS = re.compile(rb"libvips|pyvips|Traceback|/tmp|/usr|/home|aiohttp|site-packages|errno|File \"", re.IGNORECASE)
 
 
 def _files() -> dict[str, bytes]:
