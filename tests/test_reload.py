@@ -214,7 +214,7 @@ async def test_edit_is_in_use_within_a_second(tmp_path: Path) -> None:
     edited = time.monotonic()
     while book.generation == 2:
         await asyncio.sleep(0.005)
-        assert time.monotonic() - edited < 3  # the promise is one second, on a machine that is not busy with tests
+        assert time.monotonic() - edited < 1
     await watcher.close()
     path.write_text(presets(300))
     assert book.generation == 3

@@ -600,7 +600,7 @@ async def test_every_stage_ends_at_the_deadline(kitchen: Kitchen, stall: Callabl
     started = time.monotonic()
     with pytest.raises(DeadlinePassed):
         await kitchen.answer(deadline=0.04, conditions=Has('"other"') if stall is stall_look else Has())
-    assert time.monotonic() - started < 3  # without the deadline it would hang for ever
+    assert time.monotonic() - started < 0.5
     await until(lambda: kitchen.gate.statistics.inside == kitchen.render_gate.statistics.inside == 0)
     assert kitchen.renderer.flights == 0
 

@@ -97,7 +97,7 @@ def test_unknown_preset_is_explained_quickly_among_many() -> None:
     started = time.perf_counter()
     readings[0].not_found()
 
-    assert time.perf_counter() - started < 0.3
+    assert time.perf_counter() - started < 0.05
 
 
 def test_names_are_not_listed() -> None:
