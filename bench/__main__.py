@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from bench.cold import cold as run_cold
+from bench.corpus import corpus as run_corpus
+from bench.fuzz import fuzz as run_fuzz
 from bench.herd import herd as run_herd
 from bench.hits import hits as run_hits
 from bench.overload import overload as run_overload
@@ -73,6 +75,27 @@ def soak(
 ) -> None:
     """Mixed load for minutes: the memory of front and workers over time."""
     run_soak(photos, broken, minutes=minutes, connections=connections, interval=interval).save()
+
+
+@app.command()
+def corpus(
+    files: Annotated[
+        Path | None, typer.Option(help="A directory of real images, in folders by class; default: the corpus.")
+    ] = None,
+) -> None:
+    """Every file in ten presets: outcomes by class, orientation, positions left, memory."""
+    run_corpus(files).save()
+
+
+@app.command()
+def fuzz(
+    files: Annotated[Path | None, typer.Option(help="A directory of files to damage; default: the corpus.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many inputs.")] = 20_000,
+    first: Annotated[int, typer.Option(min=0, help="The number of the first: the same number is the same input.")] = 0,
+    workers: Annotated[int, typer.Option(min=1)] = 2,
+) -> None:
+    """Damaged files against the render workers: every input is answered, and the workers go on."""
+    run_fuzz(files, count=count, first=first, workers=workers).save()
 
 
 @app.command()

@@ -15,6 +15,7 @@ from PIL import Image
 from bench import report as reporting
 from bench.client import Pool, Reply
 from bench.cold import cold
+from bench.corpus import corpus, is_turned, positions, upright
 from bench.figures import (
     constant_schedule,
     counted,
@@ -36,6 +37,7 @@ from bench.overload import overload
 from bench.plot import line_plot, round_step
 from bench.soak import mixed_requests, soak
 from bench.workload import BOXES, Box, ColdNames, Photos, Request, gather_photos, image_path, peer_paths
+from tests.pictures import coordinates, encoded
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 3), (0.8, 4), (0.99, 5), (1.0, 5)])
@@ -233,6 +235,33 @@ def make_photos(folder: Path) -> Photos:
     return gather_photos(source, folder / "images")
 
 
+def _placed(exif: Image.Exif) -> Image.Exif:
+    exif.get_ifd(0x8825)[2] = (48.0, 12.0, 0.5)
+    return exif
+
+
+def test_a_position_that_is_left_is_found(tmp_path: Path) -> None:
+    """Whoever judges must see a leak where there is one, and none where there is none."""
+    picture = coordinates(80, 60)
+    picture.save(tmp_path / "leak.jpg", exif=_placed(Image.Exif()))
+    picture.save(tmp_path / "clean.jpg")
+
+    assert positions(tmp_path) == ["leak.jpg"]
+
+
+@pytest.mark.parametrize("way", [None, *Image.Transpose])
+def test_a_picture_that_lies_on_its_side_is_seen(tmp_path: Path, way: Image.Transpose | None) -> None:
+    """The right way up is right, each of the seven others is not; a picture without features is not judged."""
+    picture = coordinates(80, 60)
+    picture.save(tmp_path / "one.png")
+    reference = upright(tmp_path / "one.png")
+    assert reference is not None
+    shown = picture if way is None else picture.transpose(way)
+
+    assert is_turned(encoded(shown, "PNG"), reference) is (way is not None)
+    assert is_turned(encoded(Image.new("RGB", (80, 60), "red"), "PNG"), reference * 0) is None
+
+
 @pytest.mark.integration
 def test_every_command_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -249,11 +278,12 @@ def test_every_command_runs(
         herd(photos, connections=20, repeats=1).save(),
         overload(photos, factors=[2.0], seconds=1.0, hit_rate=10.0).save(),
         soak(photos, None, minutes=0.03, connections=2, interval=0.5, rest=0.0).save(),
+        corpus(photos, rest=0.0).save(),
     ]
 
     printed = capsys.readouterr().out
     assert [json.loads(path.read_text(encoding="utf-8"))["name"] for path in paths] == [
-        "cold", "hits", "herd", "overload", "soak",
+        "cold", "hits", "herd", "overload", "soak", "corpus",
     ]  # fmt: skip
     assert "Answers other than expected: none" in printed
     assert "other (" not in printed
