@@ -7,6 +7,7 @@ pictures' sizes are held against the same limits as an original's.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from html import escape
 
 import pyvips
@@ -18,7 +19,8 @@ from proxy.imaging.picture import Picture
 from proxy.imaging.steps import scaled, turned
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity, Size, place
-from proxy.plan.operations import Align, MarkRow, Rotate, Text, TooLarge, Watermark
+from proxy.plan.operations import Align, MarkRow, Rotate, ScaleBy, Text, TooLarge, Watermark
+from proxy.plan.operations.marks import share_factor, truncated
 
 MAX_MARK_PIXELS = 25_000_000
 """A text may be long and its font large; what lies outside of the picture would be drawn for nothing."""
@@ -49,7 +51,7 @@ def image_mark(picture: Picture, operation: Watermark) -> pyvips.Image:
 
 def draw_text(picture: Picture, operation: Text) -> Picture:
     """Draw a text mark."""
-    mark = faded(text_mark(operation), operation.opacity)
+    mark = faded(text_mark(operation, picture.size), operation.opacity)
     if operation.tile:
         free = apart(mark, operation)
         cell = Size(operation.cell_width or free.width, operation.cell_height or free.height)
@@ -57,8 +59,22 @@ def draw_text(picture: Picture, operation: Text) -> Picture:
     return draw(picture, mark, operation.gravity, operation.dx, operation.dy)
 
 
-def text_mark(operation: Text) -> pyvips.Image:
-    """A text as an image, turned, with its shadow."""
+def text_mark(operation: Text, picture: Size) -> pyvips.Image:
+    """A text as an image, turned, with its shadow; as large as its share of the picture, where it has one."""
+    if operation.scale_by is ScaleBy.NONE:
+        return written(operation)
+    upright = replace(operation, degrees=0.0)
+    first = written(upright)
+    size = Size(first.width, first.height)
+    factor = share_factor(operation.scale, operation.scale_by, size, picture) or 1.0
+    check_mark_size(size.scaled(factor))
+    # Written anew, its edges stay sharp; what its hinting adds or takes is then scaled away.
+    again = written(replace(upright, size_px=min(1000.0, max(1.0, operation.size_px * factor))))
+    return rotated(scaled(again, truncated(size, factor)), operation.degrees)
+
+
+def written(operation: Text) -> pyvips.Image:
+    """A text as an image, in its own size."""
     estimate = (len(operation.text) * operation.size_px, 2 * operation.size_px)
     check_mark_size(Size(math.ceil(estimate[0]), math.ceil(estimate[1])))
     try:
@@ -79,7 +95,10 @@ def text_mark(operation: Text) -> pyvips.Image:
 
 def draw_row(picture: Picture, operation: MarkRow) -> Picture:
     """Draw several marks beside one another."""
-    parts = [image_mark(picture, part) if isinstance(part, Watermark) else text_mark(part) for part in operation.parts]
+    parts = [
+        image_mark(picture, part) if isinstance(part, Watermark) else text_mark(part, picture.size)
+        for part in operation.parts
+    ]
     height = max(part.height for part in parts)
     width = sum(part.width for part in parts) + operation.interval * (len(parts) - 1)
     check_mark_size(Size(width, height))

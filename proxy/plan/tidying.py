@@ -12,6 +12,7 @@ from dataclasses import replace
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import (
+    Area,
     AutoOrient,
     Axes,
     Blur,
@@ -19,28 +20,52 @@ from proxy.plan.operations import (
     Crop,
     Extent,
     Fit,
+    Flatten,
+    Flip,
+    Grayscale,
     How,
     Operation,
     Reframe,
     Resize,
     Rotate,
     Scale,
+    Sharpen,
+    Slice,
     Small,
+    Text,
+    Watermark,
 )
 
 
 def tidy(operations: Iterable[Operation]) -> tuple[Operation, ...]:
     """The operations in their one spelling."""
     tidied: list[Operation] = []
-    upright = False
+    upright = opaque = False
     for operation in operations:
         if isinstance(operation, AutoOrient):
             if not upright:  # a second one finds nothing left to do
                 tidied.append(operation)
             upright = True
+        elif isinstance(operation, Flatten):
+            if not opaque:  # nor does this one
+                tidied.append(operation)
+            opaque = True
         else:
+            opaque = opaque and _stays_opaque(operation)
             tidied += _tidied(operation)
     return tuple(tidied)
+
+
+def _stays_opaque(operation: Operation) -> bool:
+    """Whether an opaque picture is certainly opaque after it."""
+    match operation:
+        case Rotate(background=colour) | Extent(background=colour) | Reframe(background=colour) | Border(colour=colour):
+            return colour.alpha == 255
+        case _:
+            return isinstance(operation, _OPAQUE)
+
+
+_OPAQUE = (Resize, Scale, Area, Crop, Slice, Flip, Blur, Sharpen, Grayscale, Watermark, Text)
 
 
 def _tidied(operation: Operation) -> Iterator[Operation]:

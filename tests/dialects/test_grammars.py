@@ -115,20 +115,6 @@ def test_one_meaning_has_one_plan(command: str) -> None:
     assert trailing.output == plain.output
 
 
-@settings(max_examples=500, deadline=None)
-@given(MOGR | VIEW | st.tuples(VIEW, MOGR).map("|".join))
-def test_plan_is_written_and_read_again(command: str) -> None:
-    """A command, compiled and written again, is one that compiles to the same plan."""
-    asked = compile_command(command)
-
-    text = DIALECTS["qiniu"].write(asked.operations, asked.output)
-
-    assert text is not None
-    again = compile_command(text)
-    assert again.operations == asked.operations
-    assert again.output == asked.output
-
-
 @settings(max_examples=300, deadline=None)
 @given(MOGR | VIEW, st.integers(1, 2000), st.integers(1, 2000))
 def test_every_size_is_a_size(command: str, width: int, height: int) -> None:

@@ -266,3 +266,15 @@ def test_changed_mark_changes_the_picture(servers: Servers) -> None:
 
     assert before.headers["etag"] != after.headers["etag"]
     assert decoded(after.body).convert("RGB").getpixel((125, 125)) == (0, 255, 0)
+
+
+@pytest.mark.parametrize(
+    ("share", "side", "pixels"),
+    [("scatype/1/spcent/500", 2, 200), ("scatype/2/spcent/250", 3, 75), ("scatype/1/spcent/100", 2, 40)],
+)
+def test_text_takes_its_share(share: str, side: int, pixels: int, servers: Servers) -> None:
+    """Tencent's text marks can be so many thousandths of the picture wide or high."""
+    text = b64("Hello World")
+    picture = ask(servers, f"watermark/2/text/{text}/fill/{b64('red')}/dissolve/100/{share}", (400, 300), TENCENT)
+
+    assert abs(box_of(picture)[side] - pixels) <= 3

@@ -18,7 +18,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -31,6 +31,7 @@ from proxy.plan.dialects.oss_arguments import OssRules, read_single
 from proxy.plan.dialects.oss_output import SETTINGS
 from proxy.plan.dialects.oss_text import actions_of
 from proxy.plan.dialects.oss_watermark import MAX_IMAGES, compile_watermark
+from proxy.plan.dialects.writing import says
 from proxy.plan.keys import shown
 from proxy.plan.operations import AutoOrient, Operation, Scale
 from proxy.plan.output import Animation, Answer, OnError, Orientation, Output, Target
@@ -128,19 +129,3 @@ def write_process(operations: tuple[Operation, ...], output: Output, rules: OssR
     """A plan as a process that compiles back to it; None where there is none."""
     text = actions_of(operations, output, rules)
     return text if text is not None and says(partial(compile_process, rules=rules), text, operations, output) else None
-
-
-def says(
-    compiler: Callable[[str, Context], AskAdhoc | AskPreset],
-    text: str,
-    operations: tuple[Operation, ...],
-    output: Output,
-) -> bool:
-    """Whether a command compiles to this plan. The original's own format is what no command says in words."""
-    if output.target is Target.SOURCE:
-        output = replace(output, target=Target.FAMILIAR)
-    try:
-        asked = compiler(text, Context())
-    except InvalidCommand:
-        return False
-    return isinstance(asked, AskAdhoc) and (asked.operations, asked.output) == (operations, output)

@@ -5,34 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from proxy.plan import operations as ops
 from proxy.plan.colour import Colour
 from proxy.plan.dialects.oss_actions import towards
 from proxy.plan.dialects.oss_arguments import OssRules
+from proxy.plan.dialects.oss_marks_text import mark_action
+from proxy.plan.dialects.writing import Wordless, anchored, cut_box, padded_box
 from proxy.plan.geometry import Gravity
-from proxy.plan.operations import (
-    Along,
-    AutoOrient,
-    Axes,
-    Blur,
-    Brightness,
-    Circle,
-    Contrast,
-    Crop,
-    CutTo,
-    Extent,
-    Fit,
-    Flip,
-    How,
-    Operation,
-    Reframe,
-    Resize,
-    Rotate,
-    RoundCorners,
-    Scale,
-    Sharpen,
-    Slice,
-    Small,
-)
+from proxy.plan.operations import Along, AutoOrient, Axes, Fit, How, Operation, Small
 from proxy.plan.output import Answer, Output, QualityRule, Target
 
 _MODES = {How.CUT: "fill", How.PAD: "pad", How.DISTORT: "fixed"}
@@ -44,15 +24,11 @@ _FORMATS: Mapping[Target, str] = {
 _RULES = {QualityRule.AT_MOST: "Q", QualityRule.RELATIVE: "q"}
 
 
-class _Wordless(Exception):
-    """The language cannot say this."""
-
-
 def actions_of(operations: tuple[Operation, ...], output: Output, rules: OssRules) -> str | None:
     """The process for these operations and output; None if there are no words for one of them."""
     try:
         actions = [*_actions(operations, output, rules), *_settings(output, rules)]
-    except _Wordless:
+    except Wordless:
         return None
     return "image/" + ("/".join(actions) or "auto-orient,1")
 
@@ -73,63 +49,60 @@ def _actions(operations: tuple[Operation, ...], output: Output, rules: OssRules)
 
 def _exact(operation: Operation, following: Operation) -> str | None:
     """The mode for an enlarging resize and the crop or canvas that makes it exact."""
-    match operation, following:
-        case Resize(width=int(w), height=int(h), fit=Fit.COVER, enlarge=True), Crop() if following == Crop(
-            w, h, Gravity.CENTRE
-        ):
-            return f"resize,m_fill,w_{w},h_{h},limit_0"
-        case Resize(width=int(w), height=int(h), fit=Fit.INSIDE, enlarge=True), Extent(background=colour) if (
-            following == Extent(w, h, background=colour)
-        ):
-            return f"resize,m_pad,w_{w},h_{h}{_coloured(colour)},limit_0"
-        case _:
-            return None
+    if box := cut_box(operation, following):
+        return f"resize,m_fill,w_{box[0]},h_{box[1]},limit_0"
+    if padded := padded_box(operation, following):
+        width, height, colour = padded
+        return f"resize,m_pad,w_{width},h_{height}{_coloured(colour)},limit_0"
+    return None
 
 
 def _action(operation: Operation, rules: OssRules) -> str:
     match operation:
-        case Resize(shrink=True):
+        case ops.Resize(shrink=True):
             limit = ",limit_0" if operation.enlarge else ""
             return f"resize{_FITS[operation.fit]}{_sides(operation)}{limit}"
-        case Reframe(small=Small.KEEP | Small.ENLARGE):
+        case ops.Reframe(small=Small.KEEP | Small.ENLARGE):
             limit = ",limit_0" if operation.small is Small.ENLARGE else ""
             return f"resize,m_{_MODES[operation.how]}{_sides(operation)}{_coloured(operation.background)}{limit}"
-        case Scale(horizontal=x, vertical=y) if x == y and x.is_integer():
+        case ops.Scale(horizontal=x, vertical=y) if x == y and x.is_integer():
             limit = ",limit_0" if x > 100 and rules.percent_is_limited else ""
             return f"resize,p_{x:.0f}{limit}"
-        case CutTo(gravity=Gravity.CENTRE) if rules.ratios:
+        case ops.CutTo(gravity=Gravity.CENTRE) if rules.ratios:
             return f"resize,m_ratio,w_{operation.across},h_{operation.down}"
-        case Crop():
+        case ops.Crop():
             return _crop(operation, rules)
-        case Slice(length=length, index=index):
+        case ops.Slice(length=length, index=index):
             return f"indexcrop,{'x' if operation.along is Along.WIDTH else 'y'}_{length},i_{index}"
-        case Circle(radius=radius):
+        case ops.Circle(radius=radius):
             return f"circle,r_{radius}"
-        case RoundCorners(x=x, even=True):
+        case ops.RoundCorners(x=x, even=True):
             return f"rounded-corners,r_{x:.0f}"
+        case ops.Watermark() | ops.Text() | ops.MarkRow():
+            return mark_action(operation, rules, lambda each: _action(each, rules))
         case _:
             return _effect(operation, rules)
 
 
 def _effect(operation: Operation, rules: OssRules) -> str:
     match operation:
-        case Rotate(degrees=degrees):
+        case ops.Rotate(degrees=degrees):
             return f"rotate,{degrees:.0f}"
-        case Blur(sigma=sigma, radius=radius):
+        case ops.Blur(sigma=sigma, radius=radius):
             return f"blur,r_{radius or min(50, math.ceil(4 * sigma))},s_{sigma:.0f}"
-        case Sharpen(amount=amount):
+        case ops.Sharpen(amount=amount):
             return f"sharpen,{amount * 100:.0f}"
-        case Brightness(amount=level):
+        case ops.Brightness(amount=level):
             return f"bright,{level}"
-        case Contrast(amount=level):
+        case ops.Contrast(amount=level):
             return f"contrast,{level}"
-        case Flip(direction=direction) if rules.flips:
+        case ops.Flip(direction=direction) if rules.flips:
             return f"flip,{direction}"
         case _:
-            raise _Wordless
+            raise Wordless
 
 
-def _sides(operation: Resize | Reframe) -> str:
+def _sides(operation: ops.Resize | ops.Reframe) -> str:
     names = "ls" if operation.axes is Axes.LONG_SHORT else "wh"
     pair = zip(names, (operation.width, operation.height), strict=True)
     return "".join(f",{name}_{side}" for name, side in pair if side is not None)
@@ -139,14 +112,12 @@ def _coloured(colour: Colour) -> str:
     return "" if colour == Colour.WHITE else f",color_{str(colour)[1:].upper()}"
 
 
-def _crop(operation: Crop, rules: OssRules) -> str:
-    names = {gravity: name for name, gravity in rules.anchors.items()}
-    if operation.gravity not in names:
-        raise _Wordless
+def _crop(operation: ops.Crop, rules: OssRules) -> str:
+    anchor = anchored(operation.gravity, {gravity: name for name, gravity in rules.anchors.items()})
     x, y = towards(operation.gravity, operation.dx, operation.dy)
     given = {"w": operation.width, "h": operation.height, "x": x or None, "y": y or None}
     words = "".join(f",{name}_{value}" for name, value in given.items() if value is not None)
-    return f"crop{words}" + ("" if operation.gravity is Gravity.NORTHWEST else f",g_{names[operation.gravity]}")
+    return f"crop{words}" + ("" if operation.gravity is Gravity.NORTHWEST else f",g_{anchor}")
 
 
 def _settings(output: Output, rules: OssRules) -> Iterator[str]:
@@ -154,7 +125,7 @@ def _settings(output: Output, rules: OssRules) -> Iterator[str]:
         yield f"format,{_FORMATS[output.target]}"
     if output.quality is not None:
         if output.quality_rule not in _RULES:
-            raise _Wordless
+            raise Wordless
         yield f"quality,{_RULES[output.quality_rule]}_{output.quality}"
     if output.progressive:
         yield "interlace,1"

@@ -17,7 +17,6 @@ The bucket of `saveas` is not looked at: there is one, our own. Its signature is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from proxy.errors import InvalidCommand
 from proxy.plan.dialects.arguments import read_base64, read_int
@@ -27,6 +26,7 @@ from proxy.plan.dialects.imageview2 import compile_first_view, compile_view, rea
 from proxy.plan.dialects.qiniu_text import write_qiniu
 from proxy.plan.dialects.stage import Compiler, Stage, compile_pipeline, read_pairs
 from proxy.plan.dialects.watermark import compile_watermark
+from proxy.plan.dialects.writing import says
 from proxy.plan.keys import check_key, shown
 from proxy.plan.operations import Operation, RoundCorners, Unit
 from proxy.plan.output import SOURCE_BYTES, Answer, OnError, Orientation, Output, OverLimit, Target
@@ -117,12 +117,7 @@ def compile_qiniu(text: str, _: Context) -> AskAdhoc:
 def write(operations: tuple[Operation, ...], output: Output) -> str | None:
     """A plan as a command that compiles back to it; None where there is none."""
     text = write_qiniu(operations, output)
-    if text is None:
-        return None
-    again = compile_pipeline(text, COMPILERS)
-    if output.target is Target.SOURCE and again.output.target is Target.FAMILIAR:
-        again = replace(again, output=replace(again.output, target=Target.SOURCE))
-    return text if (again.operations, again.output) == (operations, output) else None
+    return text if text is not None and says(compile_qiniu, text, operations, output) else None
 
 
 QINIU = Dialect("qiniu", compile_qiniu, commands=frozenset(COMPILERS), protects_with_401=True, write=write)

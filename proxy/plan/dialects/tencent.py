@@ -41,7 +41,9 @@ from proxy.plan.dialects.imagemogr2 import (
 from proxy.plan.dialects.imageview2 import box_operations, read_output, read_quality
 from proxy.plan.dialects.qiniu import COMPILERS, report
 from proxy.plan.dialects.stage import Compiler, Stage, compile_pipeline, read_pairs
+from proxy.plan.dialects.tencent_text import write_tencent
 from proxy.plan.dialects.tencent_watermark import compile_watermark
+from proxy.plan.dialects.writing import says
 from proxy.plan.geometry import Gravity
 from proxy.plan.keys import shown
 from proxy.plan.operations import (
@@ -62,7 +64,7 @@ from proxy.plan.operations import (
     Sharpen,
     Small,
 )
-from proxy.plan.output import Answer, Orientation, OverLimit, QualityRule, Target
+from proxy.plan.output import Answer, Orientation, Output, OverLimit, QualityRule, Target
 from proxy.plan.request import AskAdhoc
 
 MAX_SIDE = 30_000
@@ -216,4 +218,10 @@ def compile_tencent(text: str, _: Context) -> AskAdhoc:
     return compile_pipeline(text, TENCENT_COMPILERS)
 
 
-TENCENT = Dialect("tencent", compile_tencent, commands=frozenset(TENCENT_COMPILERS))
+def write(operations: tuple[Operation, ...], output: Output) -> str | None:
+    """A plan as a command that compiles back to it; None where there is none."""
+    text = write_tencent(operations, output)
+    return text if text is not None and says(compile_tencent, text, operations, output) else None
+
+
+TENCENT = Dialect("tencent", compile_tencent, commands=frozenset(TENCENT_COMPILERS), write=write)

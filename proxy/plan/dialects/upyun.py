@@ -48,11 +48,12 @@ from urllib.parse import unquote
 from proxy.errors import InvalidCommand
 from proxy.plan.dialects.arguments import read_format, read_int
 from proxy.plan.dialects.dialect import Context, Dialect, PathCommand
-from proxy.plan.dialects.oss import named_preset, says
+from proxy.plan.dialects.oss import named_preset
 from proxy.plan.dialects.upyun_marks import mark_operations
 from proxy.plan.dialects.upyun_pixels import pixel_operations, read_truth
 from proxy.plan.dialects.upyun_text import words_of
 from proxy.plan.dialects.upyun_words import GRADIENT, NAMES, Words, read_words
+from proxy.plan.dialects.writing import says
 from proxy.plan.operations import AutoOrient, Operation
 from proxy.plan.output import Animation, Answer, OnError, Orientation, Output, Target
 from proxy.plan.request import AskAdhoc, AskPreset

@@ -10,33 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 from proxy.errors import InvalidCommand
+from proxy.plan import operations as ops
 from proxy.plan.colour import Colour
 from proxy.plan.dialects.arguments import read_decimal, read_gravity, read_int
 from proxy.plan.dialects.oss_actions import towards
 from proxy.plan.dialects.upyun_words import SIZES, Words
 from proxy.plan.geometry import Gravity
 from proxy.plan.keys import shown
-from proxy.plan.operations import (
-    MAX_SIDE,
-    Area,
-    AutoOrient,
-    Axes,
-    Blur,
-    Border,
-    Crop,
-    Extent,
-    Fit,
-    Flip,
-    How,
-    Operation,
-    Reframe,
-    Resize,
-    Rotate,
-    RoundCorners,
-    Scale,
-    Sharpen,
-    Small,
-)
+from proxy.plan.operations import MAX_SIDE, Axes, Fit, How, Operation, Small
 
 MAX_AREA = 25_000_000
 _BOX = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
@@ -50,21 +31,21 @@ def pixel_operations(words: Words) -> Iterator[Operation]:
     values = words.values
     turn = values.get("rotate", "")
     if turn == "auto":
-        yield AutoOrient()
+        yield ops.AutoOrient()
     if "crop" in values:
         yield _crop("crop", words)
     yield from _sizes(values)
     if "clip" in values:
         yield _crop("clip", words)
     if turn and turn != "auto":
-        yield Rotate(float(read_int("rotate", turn, 1, 360)))
+        yield ops.Rotate(float(read_int("rotate", turn, 1, 360)))
     yield from _effects(values)
     if "roundrect" in values:
         radius = float(read_int("roundrect", values["roundrect"], 1, MAX_SIDE))
-        yield RoundCorners(radius, radius, even=True)
+        yield ops.RoundCorners(radius, radius, even=True)
     if "border" in values:
         width, height = read_box("border", values["border"], low=0)
-        yield Border(width, height, read_colour("brdcolor", values.get("brdcolor", "FFFFFF00")))
+        yield ops.Border(width, height, read_colour("brdcolor", values.get("brdcolor", "FFFFFF00")))
     if "canvas" in values:
         yield _canvas(values)
 
@@ -75,38 +56,38 @@ def _sizes(values: Mapping[str, str]) -> Iterator[Operation]:
         if name in values and name != "hscale":
             yield _size(name, values[name], values, enlarge=enlarge)
     if "hscale" in values and "wscale" not in values:
-        yield Scale(100.0, _percent("hscale", values["hscale"]))
+        yield ops.Scale(100.0, _percent("hscale", values["hscale"]))
 
 
 def _size(name: str, value: str, values: Mapping[str, str], *, enlarge: bool) -> Operation:
     match name:
         case "fw":
-            return Resize(_side(name, value), None, enlarge=enlarge)
+            return ops.Resize(_side(name, value), None, enlarge=enlarge)
         case "fh":
-            return Resize(None, _side(name, value), enlarge=enlarge)
+            return ops.Resize(None, _side(name, value), enlarge=enlarge)
         case "max":
-            return Resize(_side(name, value), None, enlarge=enlarge, axes=Axes.LONG_SHORT)
+            return ops.Resize(_side(name, value), None, enlarge=enlarge, axes=Axes.LONG_SHORT)
         case "min":
-            return Resize(None, _side(name, value), enlarge=enlarge, axes=Axes.LONG_SHORT)
+            return ops.Resize(None, _side(name, value), enlarge=enlarge, axes=Axes.LONG_SHORT)
         case "fwfh":
-            return Resize(*read_box(name, value), Fit.INSIDE, enlarge)
+            return ops.Resize(*read_box(name, value), Fit.INSIDE, enlarge)
         case "fwfh2":
-            return Resize(*read_box(name, value), Fit.COVER, enlarge)
+            return ops.Resize(*read_box(name, value), Fit.COVER, enlarge)
         case "fxfn":
-            return Resize(*read_box(name, value), Fit.INSIDE, enlarge, axes=Axes.LONG_SHORT)
+            return ops.Resize(*read_box(name, value), Fit.INSIDE, enlarge, axes=Axes.LONG_SHORT)
         case "fxfn2":
-            return Resize(*read_box(name, value), Fit.COVER, enlarge, axes=Axes.LONG_SHORT)
+            return ops.Resize(*read_box(name, value), Fit.COVER, enlarge, axes=Axes.LONG_SHORT)
         case "both":
-            return Reframe(*read_box(name, value), How.CUT, Small.STRETCH if enlarge else Small.ENLARGE)
+            return ops.Reframe(*read_box(name, value), How.CUT, Small.STRETCH if enlarge else Small.ENLARGE)
         case "sq":
             side = _side(name, value)
-            return Reframe(side, side, How.CUT, Small.STRETCH if enlarge else Small.ENLARGE)
+            return ops.Reframe(side, side, How.CUT, Small.STRETCH if enlarge else Small.ENLARGE)
         case "scale":
-            return Scale(_percent(name, value), _percent(name, value))
+            return ops.Scale(_percent(name, value), _percent(name, value))
         case "wscale":
-            return Scale(_percent(name, value), _percent("hscale", values.get("hscale", "100")))
+            return ops.Scale(_percent(name, value), _percent("hscale", values.get("hscale", "100")))
         case _:
-            return Area(read_int(name, value, 1, MAX_AREA), enlarge)
+            return ops.Area(read_int(name, value, 1, MAX_AREA), enlarge)
 
 
 def _effects(values: Mapping[str, str]) -> Iterator[Operation]:
@@ -114,31 +95,31 @@ def _effects(values: Mapping[str, str]) -> Iterator[Operation]:
         direction = _FLIPS.get(values["flip"])
         if direction is None:
             raise InvalidCommand(f"flip must be {' or '.join(_FLIPS)}, got {shown(values['flip'], 20)}")
-        yield Flip(direction)
+        yield ops.Flip(direction)
     if read_truth("unsharp", values.get("unsharp", "false")):
-        yield Sharpen()
+        yield ops.Sharpen()
     if "gaussblur" in values:
         radius_text, _, sigma_text = values["gaussblur"].partition("x")
         radius = read_int("gaussblur: radius", radius_text, 0, 50)
         sigma = read_decimal("gaussblur: sigma", sigma_text, 0.1, 1000)
         # Beyond 50 pixels, a kernel cut off at 50 is a box all the same.
-        yield Blur(min(sigma, 50.0), radius or None)
+        yield ops.Blur(min(sigma, 50.0), radius or None)
 
 
-def _crop(name: str, words: Words) -> Crop:
+def _crop(name: str, words: Words) -> ops.Crop:
     width, height, right, down = _placed(name, words.values[name])
     gravity = read_gravity("gravity", words.gravities[name]) if name in words.gravities else Gravity.NORTHWEST
-    return Crop(width or None, height or None, gravity, *towards(gravity, right or 0, down or 0))
+    return ops.Crop(width or None, height or None, gravity, *towards(gravity, right or 0, down or 0))
 
 
-def _canvas(values: Mapping[str, str]) -> Extent:
+def _canvas(values: Mapping[str, str]) -> ops.Extent:
     width, height, right, down = _placed("canvas", values["canvas"])
     colour = read_colour("cvscolor", values.get("cvscolor", "FFFFFF00"))
     if not width or not height:
         raise InvalidCommand(f"canvas needs a width and a height, got {shown(values['canvas'], 40)}")
     if right is None or down is None:
-        return Extent(width, height, background=colour)
-    return Extent(width, height, Gravity.NORTHWEST, right, down, colour)
+        return ops.Extent(width, height, background=colour)
+    return ops.Extent(width, height, Gravity.NORTHWEST, right, down, colour)
 
 
 def _placed(name: str, value: str) -> tuple[int, int, int | None, int | None]:

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from proxy.plan import operations as ops
 from proxy.plan.colour import Colour
 from proxy.plan.dialects.oss_actions import towards
+from proxy.plan.dialects.writing import ANCHORS, Wordless, anchored, cut_box, offsets, whole
 from proxy.plan.geometry import Gravity
-from proxy.plan.operations import (
-    Area,
-    AutoOrient,
-    Axes,
-    Blur,
-    Border,
-    Crop,
-    Extent,
-    Fit,
-    Flip,
-    How,
-    Operation,
-    Reframe,
-    Resize,
-    Rotate,
-    RoundCorners,
-    Scale,
-    Sharpen,
-    Small,
-)
+from proxy.plan.operations import Axes, Fit, How, Operation, ScaleBy, Small
 from proxy.plan.output import Animation, Answer, OnError, Orientation, Output, QualityRule, Target
 
-_GRAVITIES = {
-    gravity: "center" if gravity is Gravity.CENTRE else gravity.value
-    for gravity in Gravity
-    if not gravity.looks_at_pixels
-}
+_ANCHORS = {gravity: name.lower() for gravity, name in ANCHORS.items()}
 _FLIPS = {"horizontal": "left,right", "vertical": "top,down"}
 _FORMATS: Mapping[Target, str] = {
     Target.JPEG: "jpg", Target.PNG: "png", Target.WEBP: "webp", Target.GIF: "gif",
 }  # fmt: skip
-
-
-class _Wordless(Exception):
-    """Upyun cannot say this."""
 
 
 def words_of(operations: tuple[Operation, ...], output: Output) -> str | None:
@@ -50,57 +26,49 @@ def words_of(operations: tuple[Operation, ...], output: Output) -> str | None:
     try:
         # Metadata is never kept: to strip it is what remains to be said where there is nothing to say.
         return "/" + ("/".join([*_operations(operations), *_output(output)]) or "strip/true")
-    except _Wordless:
+    except Wordless:
         return None
 
 
 def _operations(operations: tuple[Operation, ...]) -> Iterator[str]:
     rest, scaled = list(operations), False
-    if any(isinstance(each, Resize | Area) and each.enlarge for each in rest) and not _is_exact(rest):
+    if any(isinstance(each, ops.Resize | ops.Area) and each.enlarge for each in rest) and not _is_exact(rest):
         yield "force/true"
     while rest:
         operation = rest.pop(0)
-        if rest and _exact(operation, rest[0]):
-            yield _exact(operation, rest.pop(0))
+        if box := cut_box(operation, rest[0] if rest else None):
+            del rest[0]
+            yield f"both/{box[0]}x{box[1]}"
             scaled = True
             continue
         yield from _words(operation, "clip" if scaled else "crop")
-        scaled = scaled or isinstance(operation, Resize | Reframe | Scale | Area | Crop)
+        scaled = scaled or isinstance(operation, ops.Resize | ops.Reframe | ops.Scale | ops.Area | ops.Crop)
 
 
 def _is_exact(operations: list[Operation]) -> bool:
-    return any(_exact(one, other) for one, other in pairwise(operations))
-
-
-def _exact(operation: Operation, following: Operation) -> str:
-    """`both` for the two operations it consists of; empty for any others."""
-    match operation:
-        case Resize(width=int(w), height=int(h), fit=Fit.COVER, enlarge=True) if following == Crop(
-            w, h, Gravity.CENTRE
-        ):
-            return f"both/{w}x{h}"
-        case _:
-            return ""
+    return any(cut_box(one, other) for one, other in pairwise(operations))
 
 
 def _words(operation: Operation, crop: str) -> Iterator[str]:
     match operation:
-        case AutoOrient():
+        case ops.AutoOrient():
             yield "rotate/auto"
-        case Resize(shrink=True):
+        case ops.Resize(shrink=True):
             yield _resize(operation)
-        case Reframe(width=w, height=h, how=How.CUT, small=Small.STRETCH):
+        case ops.Reframe(width=w, height=h, how=How.CUT, small=Small.STRETCH):
             yield f"both/{w}x{h}/force/true"
-        case Scale(horizontal=x, vertical=y):
+        case ops.Scale(horizontal=x, vertical=y):
             yield from [f"scale/{x:.0f}"] if x == y else _stretch(x, y)
-        case Area(pixels=pixels):
+        case ops.Area(pixels=pixels):
             yield f"fp/{pixels}"
-        case Crop(gravity=gravity) if gravity in _GRAVITIES:
+        case ops.Crop(gravity=gravity):
             box = f"{operation.width or 0}x{operation.height or 0}"
-            anchor = "" if gravity is Gravity.NORTHWEST else f"/gravity/{_GRAVITIES[gravity]}"
+            anchor = "" if gravity is Gravity.NORTHWEST else f"/gravity/{anchored(gravity, _ANCHORS)}"
             yield f"{crop}/{box}{_offsets(*towards(gravity, operation.dx, operation.dy))}{anchor}"
-        case Rotate(degrees=degrees):
+        case ops.Rotate(degrees=degrees):
             yield f"rotate/{degrees:.0f}"
+        case ops.Watermark() | ops.Text():
+            yield "/".join(["watermark", *_mark(operation)])
         case _:
             yield _effect(operation)
 
@@ -111,10 +79,10 @@ def _stretch(horizontal: float, vertical: float) -> Iterator[str]:
             yield f"{name}/{percent:.0f}"
 
 
-def _resize(operation: Resize) -> str:
+def _resize(operation: ops.Resize) -> str:
     width, height, second = operation.width, operation.height, "2" if operation.fit is Fit.COVER else ""
     if operation.fit is Fit.FILL:
-        raise _Wordless
+        raise Wordless
     if width is None or height is None:
         return f"fh/{height}" if width is None else f"fw/{width}"
     return f"{'fxfn' if operation.axes is Axes.LONG_SHORT else 'fwfh'}{second}/{width}x{height}"
@@ -122,34 +90,62 @@ def _resize(operation: Resize) -> str:
 
 def _effect(operation: Operation) -> str:
     match operation:
-        case Flip(direction=direction):
+        case ops.Flip(direction=direction):
             return f"flip/{_FLIPS[direction]}"
-        case Sharpen():
+        case ops.Sharpen():
             return "unsharp/true"
-        case Blur(sigma=sigma, radius=radius):
+        case ops.Blur(sigma=sigma, radius=radius):
             return f"gaussblur/{radius or 0}x{sigma:g}"
-        case RoundCorners(x=x):
+        case ops.RoundCorners(x=x):
             return f"roundrect/{x:.0f}"
-        case Border(width=width, height=height, colour=colour):
+        case ops.Border(width=width, height=height, colour=colour):
             return f"border/{width}x{height}{_coloured('brdcolor', colour)}"
-        case Extent(width=int(w), height=int(h), gravity=gravity, background=colour):
+        case ops.Extent(width=int(w), height=int(h), gravity=gravity, background=colour):
             offsets = _offsets(operation.dx, operation.dy) if gravity is not Gravity.CENTRE else ""
             placed = offsets or ("" if gravity is Gravity.CENTRE else "a0a0")
             return f"canvas/{w}x{h}{placed}{_coloured('cvscolor', colour)}"
         case _:
-            raise _Wordless
+            raise Wordless
 
 
 def _offsets(right: int, down: int) -> str:
-    if not right and not down:
-        return ""
-    return "".join(f"{'s' if value < 0 else 'a'}{abs(value)}" for value in (right, down))
+    return offsets(right, down, "s") if right or down else ""
+
+
+def _mark(mark: ops.Watermark | ops.Text) -> Iterator[str]:
+    if isinstance(mark, ops.Watermark):
+        yield f"url/{_encoded(mark.image)}"
+        if mark.scale_by is ScaleBy.SHORT:
+            yield f"percent/{whole(mark.scale * 100)}"
+    else:
+        yield f"text/{_encoded(mark.text)}/size/{whole(mark.size_px)}/font/{mark.font}"
+        if mark.colour != Colour.BLACK:
+            yield f"color/{_hex(mark.colour)}"
+        if mark.outline.alpha:
+            yield f"border/{_hex(mark.outline)}"
+    if mark.tile:
+        yield "repeat/true"
+    elif mark.gravity is not Gravity.NORTHWEST:
+        yield f"align/{anchored(mark.gravity, _ANCHORS)}"
+    if (mark.dx, mark.dy) != (20, 20):
+        if min(mark.dx, mark.dy) < 0:
+            raise Wordless
+        yield f"margin/{mark.dx}x{mark.dy}"
+    if mark.opacity != 100:
+        yield f"opacity/{mark.opacity}"
+
+
+def _encoded(text: str) -> str:
+    """Text in standard base64, with a bar in place of each slash."""
+    return base64.b64encode(text.encode()).decode().replace("/", "|")
 
 
 def _coloured(name: str, colour: Colour) -> str:
-    if colour == Colour.WHITE:
-        return ""
-    return f"/{name}/{colour.red:02X}{colour.green:02X}{colour.blue:02X}{255 - colour.alpha:02X}"
+    return "" if colour == Colour.WHITE else f"/{name}/{_hex(colour)}"
+
+
+def _hex(colour: Colour) -> str:
+    return f"{colour.red:02X}{colour.green:02X}{colour.blue:02X}{255 - colour.alpha:02X}"
 
 
 def _output(output: Output) -> Iterator[str]:
@@ -157,7 +153,7 @@ def _output(output: Output) -> Iterator[str]:
         yield f"format/{_FORMATS[output.target]}"
     if output.quality is not None:
         if output.quality_rule is not QualityRule.EXACT:
-            raise _Wordless
+            raise Wordless
         yield f"quality/{output.quality}"
     for word, holds in (
         ("lossless", output.lossless),
@@ -174,4 +170,4 @@ def _output(output: Output) -> Iterator[str]:
     elif output.answer is Answer.UPYUN_META:
         yield "meta"
     elif output.answer is not Answer.PICTURE:
-        raise _Wordless
+        raise Wordless

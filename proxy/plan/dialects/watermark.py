@@ -8,42 +8,25 @@
 Marks stand 10 pixels from the south-east corner, opaque, unless told otherwise. `fontsize` counts twentieths of a
 pixel, 240 by default. `ws` is the share of the picture's side that the same side of the mark takes: of the shorter one
 (`wst` 0), the longer one (1), the width (2) or the height (3). Without it a mark larger than the picture is left out.
-
-An image is a key of the same store: plain, as `kodo://bucket/key`, or as the URL of a host that the operator allows.
-The name of the bucket is not looked at: nothing is ever read but our own store, whatever it was called elsewhere.
+Blind marks (5 and 6) are refused: how the vendor hides them is a secret, so nothing could read them again. What they
+share with Tencent's marks is in `mark_words`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 from proxy.errors import InvalidCommand
-from proxy.plan.dialects.arguments import (
-    read_base64,
-    read_colour64,
-    read_decimal,
-    read_gravity,
-    read_int,
-    read_switch,
-)
-from proxy.plan.dialects.imageview2 import read_output
-from proxy.plan.dialects.stage import Stage, read_pairs
-from proxy.plan.keys import check_key, shown
-from proxy.plan.operations import Operation, ScaleBy, Text, TooLarge, Watermark
-from proxy.plan.output import Orientation
+from proxy.plan.dialects.arguments import read_base64, read_colour64, read_decimal, read_int, read_switch
+from proxy.plan.dialects.mark_words import PLACING, Fields, MarkGrammar, compile_marks, read_image, read_placing
+from proxy.plan.dialects.stage import Stage
+from proxy.plan.keys import shown
+from proxy.plan.operations import ScaleBy, Text, TooLarge, Watermark
 
-MAX_MARKS = 10
-_PLACING = frozenset({"dissolve", "gravity", "dx", "dy"})
-_IMAGE = frozenset({"image", "ws", "wst", "tile", "uws", "uhs"}) | _PLACING
-_TEXT = frozenset({"text", "font", "fontsize", "fill"}) | _PLACING
+_IMAGE = frozenset({"image", "ws", "wst", "tile", "uws", "uhs"}) | PLACING
+_TEXT = frozenset({"text", "font", "fontsize", "fill"}) | PLACING
 _TILES = frozenset({"rotate", "uw", "uh", "resize"})
-_FILE = frozenset({"format", "interlace", "ignore-error"})
 _SCALES = {"0": ScaleBy.SHORT, "1": ScaleBy.LONG, "2": ScaleBy.WIDTH, "3": ScaleBy.HEIGHT}
-_KODO = re.compile(r"(?:kodo|qiniu)://[^/]+/(?P<key>.+)", re.DOTALL)
-_URL = re.compile(r"https?://[^/?#@\s]+/[^\s#]+")
-Fields = dict[str, str]
 
 
 def compile_watermark(tokens: list[str]) -> Stage:
@@ -51,57 +34,22 @@ def compile_watermark(tokens: list[str]) -> Stage:
     mode = tokens[0] if tokens else ""
     match mode:
         case "1":
-            return _stage(tokens[1:], _IMAGE | _FILE, "image")
+            return compile_marks(tokens[1:], _GRAMMAR, "image")
         case "2":
-            return _stage(tokens[1:], _TEXT | _FILE, "text")
+            return compile_marks(tokens[1:], _GRAMMAR, "text")
         case "3":
-            return _stage(tokens[1:], _IMAGE | _TEXT | _FILE, "")
+            return compile_marks(tokens[1:], _GRAMMAR)
         case "4":
-            return _stage(tokens[1:], _TEXT | _TILES | _FILE, "text", tiled=True)
+            return compile_marks(tokens[1:], _TILED, "text")
         case "5" | "6":
-            raise InvalidCommand("blind watermarks (watermark/5 and /6) are not supported")
+            raise InvalidCommand(
+                "blind watermarks (watermark/5 and /6) are not supported: only their vendor reads them"
+            )
         case _:
             raise InvalidCommand(f"watermark needs a mode from 1 to 4, got {shown(mode, 20)}")
 
 
-def _stage(tokens: Sequence[str], names: frozenset[str], only: str, *, tiled: bool = False) -> Stage:
-    output: dict[str, Any] = {"orientation": Orientation.KEEP}
-    marks: list[Fields] = [{}] if only else []
-    for name, value in read_pairs("watermark", tokens, names):
-        if name in _FILE:
-            output |= read_output("watermark", name, value)
-        elif not only and name in ("image", "text"):
-            marks.append({name: value})
-        elif not marks:
-            raise InvalidCommand(f"watermark/3: {name} stands before the first image or text")
-        else:
-            marks[-1][name] = value
-    if not marks or len(marks) > MAX_MARKS:
-        raise InvalidCommand(f"watermark takes 1 to {MAX_MARKS} marks, got {len(marks)}")
-    return Stage(tuple(_mark(mark, only, tiled=tiled) for mark in marks), output)
-
-
-def _mark(fields: Fields, only: str, *, tiled: bool) -> Operation:
-    if only and only not in fields:
-        raise InvalidCommand(f"watermark needs the parameter {only}")
-    return _text(fields, tiled=tiled) if "text" in fields else _image(fields)
-
-
-def _placing(fields: Fields) -> dict[str, Any]:
-    placing: dict[str, Any] = {}
-    if "gravity" in fields:
-        placing["gravity"] = read_gravity("watermark: gravity", fields["gravity"])
-    if "dissolve" in fields:
-        placing["opacity"] = read_int("watermark: dissolve", fields["dissolve"], 1, 100)
-    for name in ("dx", "dy"):
-        if name in fields:
-            placing[name] = read_int(f"watermark: {name}", fields[name], -10_000, 10_000)
-    return placing
-
-
 def _image(fields: Fields) -> Watermark:
-    if misplaced := [name for name in fields if name not in _IMAGE]:
-        raise InvalidCommand(f"watermark: an image has no {misplaced[0]}")
     image = read_image("watermark: image", fields["image"])
     by = _SCALES.get(fields.get("wst", "0"))
     if by is None:
@@ -111,39 +59,41 @@ def _image(fields: Fields) -> Watermark:
         if name in fields:
             read_decimal(f"watermark: {name}", fields[name], 0, 100)
     tile = read_switch("watermark: tile", fields.get("tile", "0"))
-    placing = _placing(fields)
+    placing = read_placing(fields)
     if not scale:
         return Watermark(image, **placing, too_large=TooLarge.SKIP, tile=tile)
     return Watermark(image, **placing, scale=scale, scale_by=by, tile=tile)
 
 
-def _text(fields: Fields, *, tiled: bool) -> Text:
-    if misplaced := [name for name in fields if name not in _TEXT | _TILES]:
-        raise InvalidCommand(f"watermark: a text has no {misplaced[0]}")
-    more = _placing(fields)
+def _text(fields: Fields) -> Text:
+    return _drawn(fields, _pixels(fields), {})
+
+
+def _tiled_text(fields: Fields) -> Text:
+    size = _pixels(fields) * read_decimal("watermark: resize", fields.get("resize", "1"), 0.1, 10)
+    tiling = {
+        "tile": True,
+        "degrees": float(read_int("watermark: rotate", fields.get("rotate", "0"), -180, 180)),
+        "cell_width": read_int("watermark: uw", fields.get("uw", "100"), 1, 10_000),
+        "cell_height": read_int("watermark: uh", fields.get("uh", "100"), 1, 10_000),
+    }
+    return _drawn(fields, size, tiling)
+
+
+def _pixels(fields: Fields) -> float:
+    """The size of the font: 240 twentieths of a pixel by default, which is also what 0 means."""
+    return (read_int("watermark: fontsize", fields.get("fontsize", "0"), 0, 9999) or 240) / 20
+
+
+def _drawn(fields: Fields, size: float, more: dict[str, Any]) -> Text:
+    more |= read_placing(fields)
     if "font" in fields:
         more["font"] = read_base64("watermark: font", fields["font"])
     if "fill" in fields:
         more["colour"] = read_colour64("watermark: fill", fields["fill"])
-    twips = read_int("watermark: fontsize", fields.get("fontsize", "0"), 0, 9999) or 240
-    size = twips / 20
-    if tiled:
-        size *= read_decimal("watermark: resize", fields.get("resize", "1"), 0.1, 10)
-        more["tile"] = True
-        more["degrees"] = float(read_int("watermark: rotate", fields.get("rotate", "0"), -180, 180))
-        more["cell_width"] = read_int("watermark: uw", fields.get("uw", "100"), 1, 10_000)
-        more["cell_height"] = read_int("watermark: uh", fields.get("uh", "100"), 1, 10_000)
     text = read_base64("watermark: text", fields["text"])
     return Text(text, size_px=min(1000.0, max(1.0, size)), **more)
 
 
-def read_image(what: str, value: str) -> str:
-    """Read the image of a mark: a key of the same store, or a URL, which the operator must have allowed."""
-    text = read_base64(what, value)
-    if found := _KODO.fullmatch(text):
-        return check_key(found["key"])
-    if "://" not in text:
-        return check_key(text.removeprefix("/"))
-    if not _URL.fullmatch(text):
-        raise InvalidCommand(f"{what} must be a key, kodo://bucket/key or a URL, got {shown(text, 60)}")
-    return text
+_GRAMMAR = MarkGrammar(_IMAGE, _TEXT, _image, _text)
+_TILED = MarkGrammar(_IMAGE, _TEXT | _TILES, _image, _tiled_text)

@@ -89,30 +89,32 @@ class Watermark(Operation):
 
     def mark_size(self, mark: Size, picture: Size) -> Size:
         """How large a mark is drawn on this picture. Truncated, never below 1, as the vendors have it."""
-        factor = self._factor(mark, picture)
+        factor = share_factor(self.scale, self.scale_by, mark, picture)
         if factor is not None:
             mark = truncated(mark, factor)
         if self.too_large is TooLarge.SHRINK and (mark.width > picture.width or mark.height > picture.height):
             mark = truncated(mark, min(picture.width / mark.width, picture.height / mark.height))
         return mark
 
-    def _factor(self, mark: Size, picture: Size) -> float | None:
-        match self.scale_by:
-            case ScaleBy.NONE:
-                return None
-            case ScaleBy.WIDTH:
-                factor = picture.width / mark.width
-            case ScaleBy.HEIGHT:
-                factor = picture.height / mark.height
-            case ScaleBy.SHORT:
-                factor = min(picture.width, picture.height) / min(mark.width, mark.height)
-            case ScaleBy.LONG:
-                factor = max(picture.width, picture.height) / max(mark.width, mark.height)
-            case ScaleBy.AREA:
-                return math.sqrt(self.scale * picture.pixels / mark.pixels)
-            case ScaleBy.BOX:
-                factor = min(picture.width / mark.width, picture.height / mark.height)
-        return factor * self.scale
+
+def share_factor(scale: float, scale_by: ScaleBy, mark: Size, picture: Size) -> float | None:
+    """What a mark is scaled by to take its share of the picture; None where it keeps its size."""
+    match scale_by:
+        case ScaleBy.NONE:
+            return None
+        case ScaleBy.WIDTH:
+            factor = picture.width / mark.width
+        case ScaleBy.HEIGHT:
+            factor = picture.height / mark.height
+        case ScaleBy.SHORT:
+            factor = min(picture.width, picture.height) / min(mark.width, mark.height)
+        case ScaleBy.LONG:
+            factor = max(picture.width, picture.height) / max(mark.width, mark.height)
+        case ScaleBy.AREA:
+            return math.sqrt(scale * picture.pixels / mark.pixels)
+        case ScaleBy.BOX:
+            factor = min(picture.width / mark.width, picture.height / mark.height)
+    return factor * scale
 
 
 def truncated(size: Size, factor: float) -> Size:
@@ -147,6 +149,9 @@ class Text(Operation):
     """Of each repetition; 0: the text's own width and `dx`."""
     cell_height: int = 0
     """Of each repetition; 0: the text's own height and `dy`."""
+    scale: float = 1.0
+    scale_by: ScaleBy = ScaleBy.NONE
+    """Which share of the picture the text is to take; its size follows then."""
 
     def __post_init__(self) -> None:
         check_mark(self)
@@ -161,6 +166,8 @@ class Text(Operation):
             raise InvalidCommand("a text mark and its font must be printable text")
         if not 1 <= self.size_px <= 1000:
             raise InvalidCommand(f"a text mark is 1 to 1000 pixels high, got {self.size_px:g}")
+        if not 0 < self.scale <= 100:
+            raise InvalidCommand(f"a text mark's scale must be above 0 and up to 100, got {self.scale:g}")
 
 
 class Align(StrEnum):
