@@ -16,6 +16,7 @@ import pyvips
 from proxy.errors import InvalidCommand
 from proxy.imaging.colours import settle_colours
 from proxy.imaging.damage import reading
+from proxy.imaging.exif_texts import enumerated_text
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load, open_original
 from proxy.imaging.steps import flattened
@@ -34,7 +35,6 @@ _EXIF_TYPES = {
 """libexif's names of the TIFF types, and their numbers."""
 _EXIF_FIELD = re.compile(r"(?P<both>.*), (?P<type>[A-Za-z]+), \d+ components?, \d+ bytes?\)", re.DOTALL)
 """How libvips writes a field: `raw (text, type, n components, n bytes)`."""
-_UNITS = {"2": "Inch", "3": "Centimeter"}
 
 Json = dict[str, object]
 
@@ -162,10 +162,7 @@ def _exif_text(name: str, both: str, kind: str) -> str:
     if kind == "ASCII":
         return both[: (len(both) - 2) // 2].strip()  # text and raw value are the same, and may hold brackets
     raw, _, text = both.partition(" (")
-    # Names that libexif as libvips ships it does not know.
-    if name == "Orientation" and raw in "12345678":
-        return ORIENTATIONS[int(raw) - 1]
-    return _UNITS.get(raw, raw) if name.endswith("ResolutionUnit") else text.strip()
+    return enumerated_text(name, raw, text.strip())
 
 
 def _field_names(image: pyvips.Image) -> list[str]:
