@@ -110,9 +110,20 @@ class Settings(BaseSettings):
 
     max_source_bytes: Bytes = Field(64 * MIB, ge=1024, description="Largest original, in bytes.")
     max_source_pixels: int = Field(
-        100_000_000, ge=1, le=2_000_000_000, description="Largest original, in pixels over all frames; from the header."
+        100_000_000,
+        ge=1,
+        le=2_000_000_000,
+        description="Largest original, in pixels over all frames that are kept; from the header.",
     )
     max_frames: int = Field(300, ge=1, le=10_000, description="Most frames of an animation.")
+    animation_seconds: Seconds = Field(
+        6.0, gt=0, le=300, description="Time to read and to write an animation, within IMGBANG_RENDER_TIMEOUT."
+    )
+    over_budget: Literal["fewer", "first", "refuse"] = Field(
+        "fewer",
+        description="What happens to an animation with more frames, pixels or work than allowed: `fewer` frames with "
+        "the total time kept, the `first` frame, or `refuse`. A preset's `over_budget` overrides it.",
+    )
     max_result_side: int = Field(8192, ge=1, le=30_000, description="Longest side of a result, in pixels.")
     max_result_pixels: int = Field(40_000_000, ge=1, description="Largest result, in pixels over all frames.")
     memory_budget: Bytes = Field(

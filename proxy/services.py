@@ -27,6 +27,7 @@ from proxy.delivery.staging import Staging
 from proxy.imaging.job import RenderLimits
 from proxy.imaging.workers import RenderWorkers
 from proxy.metrics import Metrics
+from proxy.plan.animation import OverBudget
 from proxy.plan.planner import Planner, PresetBook
 from proxy.reload import BUCKET_INTERVAL, FILE_INTERVAL, BucketLook, FileLook, PresetWatcher
 from proxy.setting_values import host_names
@@ -166,6 +167,8 @@ def render_limits(settings: Settings) -> RenderLimits:
         max_result_side=settings.max_result_side,
         max_result_pixels=settings.max_result_pixels,
         svg=settings.svg,
+        over_budget=OverBudget(settings.over_budget),
+        animation_seconds=settings.animation_seconds,
     )
 
 

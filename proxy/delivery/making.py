@@ -20,6 +20,7 @@ from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.staging import Staging
 from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError
+from proxy.imaging.budget import choose_frames
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.metrics import Metrics
 from proxy.plan.operations import Size, final_size
@@ -90,7 +91,7 @@ class Maker:
         async with self._render_gate.slot(deadline):
             stages.add("queue", since)
             header = await self._inspect(plan, staged, deadline, stages)
-            needed = header.estimated_bytes + result_bytes(plan, header)
+            needed = header.estimated_bytes + result_bytes(plan, header, self._limits)
             if needed > self._memory_gate.statistics.limit:
                 raise OriginalTooLarge("decoding the original needs more memory than this server allows")
             async with self._memory_gate.slot(deadline, weight=needed):
@@ -110,6 +111,7 @@ class Maker:
             created=time.time(),
             seen=staged.seen,
             renderer=self._workers.versions,
+            notes=report.notes,
             etag=etag_of(version, plan, self._workers.versions),
         )
 
@@ -127,9 +129,11 @@ class Maker:
         self, plan: Plan, staged: Staged, overlays: Overlays, deadline: Deadline
     ) -> tuple[RenderReport, bytes]:
         path = self._staging.new_path()
-        job = RenderJob(str(staged.path), str(path), plan.operations, plan.output, self._limits, overlays)
         try:
             with self._timed(plan, deadline) as seconds:
+                job = RenderJob(
+                    str(staged.path), str(path), plan.operations, plan.output, self._limits, overlays, seconds
+                )
                 report = await self._workers.run(job, timeout=seconds)
             return report, await asyncio.to_thread(path.read_bytes)
         except OSError as error:
@@ -150,11 +154,12 @@ class Maker:
             raise
 
 
-def result_bytes(plan: Plan, header: SourceInfo) -> int:
+def result_bytes(plan: Plan, header: SourceInfo, limits: RenderLimits) -> int:
     """Memory that the finished picture needs before it is encoded: four bytes for each pixel of each frame."""
     size = Size(header.width, header.height)
     try:
         pixels = final_size(plan.operations, size.turned() if header.orientation > 4 else size).pixels
+        frames = choose_frames(header, plan.operations, plan.output, limits)
     except ProxyError:
-        return 0  # an operation that does not fit this picture: the worker says so
-    return 4 * pixels * header.frames
+        return 0  # an operation that does not fit this picture, or a picture that is too much: the worker says so
+    return 4 * pixels * len(frames.kept)

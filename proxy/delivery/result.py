@@ -15,6 +15,7 @@ from proxy.plan.plan import Plan
 
 _LONGEST_PLAN = 900
 _LONGEST_PRESETS = 300
+_LONGEST_NOTES = 200
 """Bytes of these metadata values: S3 allows 2 KB for all names and values together, and a version may have 256."""
 KEPT_OF_KEY = 700
 """Bytes of a long key that stay readable in a result's name: purging by a prefix still finds it."""
@@ -43,6 +44,8 @@ class Result:
     renderer: str
     """The version of the renderer that made it."""
     etag: str
+    notes: tuple[str, ...] = ()
+    """For people: what was given up or decided on the way."""
 
     def metadata(self, plan: Plan) -> Mapping[str, str]:
         """What is stored beside the bytes: enough to rebuild this value, and to tell people what it is."""
@@ -59,6 +62,7 @@ class Result:
             "crc32": f"{zlib.crc32(self.body):08x}",
             "plan": _ascii(plan.canonical())[:_LONGEST_PLAN],
             "presets": _ascii(",".join(plan.presets))[:_LONGEST_PRESETS],
+            **({"notes": _ascii("; ".join(self.notes))[:_LONGEST_NOTES]} if self.notes else {}),
         }
 
     @classmethod
@@ -82,6 +86,7 @@ class Result:
                 seen=_time(metadata["seen"]),
                 renderer=renderer,
                 etag=etag_of(version, plan, renderer),
+                notes=tuple(note for note in metadata.get("notes", "").split("; ") if note),
             )
         except (KeyError, ValueError):
             return None

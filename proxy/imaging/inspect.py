@@ -15,6 +15,8 @@ from proxy.imaging.damage import reading
 from proxy.imaging.foreign import FOREIGN, open_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import open_original
+from proxy.imaging.moving import apng_frames, is_avif_sequence, open_moving
+from proxy.imaging.sizes import DRAWN
 from proxy.imaging.sniff import sniff_file
 from proxy.plan.output import Format
 
@@ -53,9 +55,13 @@ def _inspect_foreign(path: str, found: Format) -> SourceInfo:
 
 def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
     with reading(path, found):
+        if found is Format.AVIF and is_avif_sequence(path):
+            return _inspect_sequence(path)
         image = open_original(path, found, limits)
         animated = found in (Format.GIF, Format.WEBP)
         frames = _number(image, "n-pages", 1) if animated else 1
+        if found is Format.PNG:
+            frames = apng_frames(path)
         interlaced = found in (Format.JPEG, Format.PNG) and _number(image, "interlaced", 0) == 1
         orientation = _number(image, "orientation", 1)
         return SourceInfo(
@@ -69,6 +75,24 @@ def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInf
             interlaced=interlaced,
             estimated_bytes=_BASE_BYTES + _decoder_bytes(image, found, interlaced, frames),
         )
+
+
+def _inspect_sequence(path: str) -> SourceInfo:
+    """An AVIF sequence, which libvips does not know: Pillow reads its header."""
+    image = open_moving(path, Format.AVIF)
+    alpha = image.has_transparency_data
+    width, height = image.size
+    return SourceInfo(
+        Format.AVIF,
+        width,
+        height,
+        frames=getattr(image, "n_frames", 1),
+        bands=3 + alpha,
+        has_alpha=alpha,
+        orientation=1,
+        interlaced=False,
+        estimated_bytes=_BASE_BYTES + 24 * width * height,
+    )
 
 
 def _number(image: pyvips.Image, name: str, default: int) -> int:
@@ -99,12 +123,10 @@ def _decoder_bytes(image: pyvips.Image, found: Format, interlaced: bool, frames:
 
 
 def _check(info: SourceInfo, limits: RenderLimits) -> None:
-    if info.frames > limits.max_frames:
-        raise OriginalTooLarge(f"an original may have {limits.max_frames} frames, this one has {info.frames}")
-    # An SVG has no pixels of its own: it is drawn at the size asked for, which the result's limits bound.
-    pixels = info.width * info.height * info.frames
-    if pixels > limits.max_pixels and info.format is not Format.SVG:
-        shape = f"{info.width}x{info.height}" + (f" in {info.frames} frames" if info.frames > 1 else "")
+    # One frame: what the frames of an animation may come to together is a matter of policy, see budget.py. And what is
+    # drawn has no pixels of its own: the result's limits bound it.
+    if info.width * info.height > limits.max_pixels and info.format not in DRAWN:
+        shape = f"{info.width}x{info.height}"
         raise OriginalTooLarge(f"an original may have {limits.max_pixels} pixels, this one is {shape}")
     if info.bands > limits.max_bands:
         raise OriginalTooLarge(f"an original may have {limits.max_bands} channels, this one has {info.bands}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from proxy.plan.animation import OverBudget
 from proxy.plan.operations import Operation
 from proxy.plan.output import Format, Output
 
@@ -13,7 +15,7 @@ class RenderLimits:
     """What a worker refuses, checked on the header before pixels are read."""
 
     max_pixels: int = 100_000_000
-    """Of the original, all frames together."""
+    """Of the original, all frames that are worked on together."""
     max_frames: int = 300
     max_bands: int = 5
     max_result_side: int = 8192
@@ -21,6 +23,10 @@ class RenderLimits:
     """Of the result, all frames together."""
     svg: bool = False
     max_svg_bytes: int = 524_288
+    over_budget: OverBudget = OverBudget.FEWER
+    """What happens to an animation over these limits, where the output does not say."""
+    animation_seconds: float = 6.0
+    """What an animation may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class RenderJob:
     limits: RenderLimits
     overlays: tuple[tuple[str, str], ...] = ()
     """What the operations read besides: its name in the plan, and its path on the local disk."""
+    seconds: float = math.inf
+    """What is left of the request's time."""
 
 
 @dataclass(frozen=True, slots=True)

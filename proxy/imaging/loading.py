@@ -14,7 +14,9 @@ import pyvips
 from proxy.errors import NotAnImage, OriginalTooLarge
 from proxy.imaging.foreign import FOREIGN, load_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.moving import MOVING, load_moving
 from proxy.imaging.picture import Picture
+from proxy.plan.animation import SLOWED_MS, merged, shown
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, Truncated
 
@@ -57,22 +59,30 @@ def read_svg(path: str, limits: RenderLimits) -> bytes:
 
 
 def load(
-    path: str, info: SourceInfo, output: Output, limits: RenderLimits, *, target: Size | None, frames: int
+    path: str,
+    info: SourceInfo,
+    output: Output,
+    limits: RenderLimits,
+    *,
+    target: Size | None,
+    kept: tuple[int, ...] = (0,),
 ) -> Picture:
-    """Open an original's first `frames` frames, shrunk on load if the first thing wanted of it is the size `target`.
+    """Open some frames of an original, shrunk on load if the first thing wanted of it is the size `target`.
 
     `target` is in the original's stored orientation. The picture that comes back is at least that large unless the
     original is smaller; scaling it to `target` is the caller's.
     """
     if info.format in FOREIGN:
         return Picture((load_foreign(path, info.format),))
+    if info.frames > 1 and info.format in MOVING and (len(kept) > 1 or info.format is Format.AVIF):
+        return load_moving(path, info, kept, target)
     options: dict[str, object] = {"fail_on": failing(info.format, output)}
     if target is not None:
         options |= shrinking(info, target)
-    if frames == 1:
+    if len(kept) == 1:
         return Picture((open_original(path, info.format, limits, **options),), orientation=info.orientation)
-    strip = open_original(path, info.format, limits, n=frames, **options)
-    return split(strip, info)
+    strip = open_original(path, info.format, limits, n=kept[-1] + 1, **options)
+    return split(strip, info, kept)
 
 
 def failing(found: Format, output: Output) -> str:
@@ -101,11 +111,11 @@ def shrinking(info: SourceInfo, target: Size) -> dict[str, object]:
             return {}
 
 
-def split(strip: pyvips.Image, info: SourceInfo) -> Picture:
-    """The frames of an animation that libvips loaded as one tall image."""
+def split(strip: pyvips.Image, info: SourceInfo, kept: tuple[int, ...]) -> Picture:
+    """Some frames of an animation that libvips loaded as one tall image."""
     height = strip.get("page-height")
-    count = strip.height // height
-    frames = tuple(strip.crop(0, index * height, strip.width, height) for index in range(count))
-    delays = tuple(strip.get("delay")) if strip.get_typeof("delay") else (100,) * count
+    frames = tuple(strip.crop(0, index * height, strip.width, height) for index in kept)
+    said = strip.get("delay") if strip.get_typeof("delay") else []
+    delays = shown([*said, *[SLOWED_MS] * info.frames][: info.frames])
     loop = strip.get("loop") if strip.get_typeof("loop") else 0
-    return Picture(frames, delays=delays[:count], loop=loop, orientation=info.orientation)
+    return Picture(frames, delays=merged(delays, kept), loop=loop, orientation=info.orientation)

@@ -31,7 +31,7 @@ def opener(paths: Mapping[str, str], limits: RenderLimits) -> Opener:
         try:
             info = inspect(path, limits)
             with reading(path, info.format):
-                picture = load(path, info, Output(), limits, target=None, frames=1)
+                picture = load(path, info, Output(), limits, target=None)
                 picture = auto_orient(settle_colours(picture, ColourPolicy.SRGB), AutoOrient())
                 for operation in mark.operations:
                     picture = STEPS[type(operation)](replace(picture, overlay=open_mark), operation)

@@ -178,7 +178,7 @@ def _average(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
 
 def average(path: str, info: SourceInfo, limits: RenderLimits) -> str:
     """The mean of all pixels of the first frame, `0x85694d`; transparent ones count as white."""
-    picture = settle_colours(load(path, info, Output(), limits, target=None, frames=1), ColourPolicy.SRGB)
+    picture = settle_colours(load(path, info, Output(), limits, target=None), ColourPolicy.SRGB)
     image = flattened(picture.first, Colour.WHITE)
     means = image.stats()
     bands = [means.getpoint(4, 1 + min(band, image.bands - 1))[0] for band in range(3)]

@@ -26,6 +26,10 @@ HOLDS_EXIF = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF})
 QUALITY: Mapping[Format, int] = {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 55}
 """About equal to the eye. Lossless formats ignore the quality."""
 
+GIF_CHANGE = 8
+"""Distance between two colours up to which a pixel of a GIF counts as unchanged. Bytes of six scaled animations, and
+the loss of the worst: 4 saves 12 % for 0.2 dB, 8 saves 20 % for 0.8 dB, 16 saves 29 % for 2.9 dB."""
+
 
 def check_format(size: Size, target: Format) -> None:
     """Refuse a size that the format cannot hold."""
@@ -78,7 +82,11 @@ def save_palette_png(image: pyvips.Image, colours: int, output: Output, path: st
 
 
 def save_gif(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
-    """A palette per frame where needed; libvips' own effort of 7 takes five times as long for 3 % fewer bytes."""
+    """A palette per frame where needed; libvips' own effort of 7 takes five times as long for 3 % fewer bytes.
+
+    What has hardly changed from frame to frame is not written again (`GIF_CHANGE`): resizing makes noise of what stood
+    still in the original, and a GIF of half the size with all of it has more bytes than the original.
+    """
     effort = max(1, _effort(output, 3, 10))
     bits = 8 if output.palette is None else max(1, (output.palette - 1).bit_length())
     image.gifsave(
@@ -86,6 +94,7 @@ def save_gif(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
         bitdepth=bits,
         effort=effort,
         interlace=output.progressive,
+        interframe_maxerror=0 if output.lossless else GIF_CHANGE,
         keep=keep,
         page_height=_page_height(image),
     )
@@ -101,6 +110,21 @@ def save_webp(image: pyvips.Image, output: Output, path: str, keep: str) -> None
         keep=keep,
         page_height=_page_height(image),
     )
+    if image.hasalpha() and _page_height(image) < image.height:
+        _declare_alpha(path)
+
+
+def _declare_alpha(path: str) -> None:
+    """Set the alpha flag of an animated WebP's header.
+
+    libwebp sets it where a frame has transparent pixels, but not where the frames are opaque and smaller than the
+    canvas: readers that believe it then show black around them.
+    """
+    with Path(path).open("r+b") as file:
+        head = file.read(21)
+        if head[12:16] == b"VP8X":
+            file.seek(20)
+            file.write(bytes((head[20] | 0x10,)))
 
 
 def save_avif(image: pyvips.Image, output: Output, path: str, keep: str) -> None:

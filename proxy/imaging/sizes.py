@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxy.errors import OriginalTooLarge, ResultTooLarge
@@ -12,6 +13,9 @@ from proxy.plan.output import Format
 
 SCALING = (Resize, Scale, Area)
 """The operations that do nothing but scale to their size; a list that begins with one is decoded smaller."""
+
+DRAWN = (Format.SVG,)
+"""Formats without pixels of their own: they are drawn at the size asked for, which the result's limits bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,25 @@ def begin(operations: tuple[Operation, ...], info: SourceInfo) -> Beginning:
 def check_sizes(operations: tuple[Operation, ...], info: SourceInfo, limits: RenderLimits, frames: int) -> Size:
     """The size of the result; ResultTooLarge if it, or a picture on the way to it, would be larger than allowed."""
     size = Size(info.width, info.height)
-    if info.format is Format.SVG and begin(operations, info).target is None and size.pixels > limits.max_pixels:
+    if info.format in DRAWN and begin(operations, info).target is None and size.pixels > limits.max_pixels:
         raise OriginalTooLarge(f"an original may have {limits.max_pixels} pixels, this one is {size}")
+    for size in counted_sizes(operations, info):
+        if size.pixels * frames > limits.max_result_pixels:
+            shape = f"{size}" + (f" in {frames} frames" if frames > 1 else "")
+            raise ResultTooLarge(f"a result may have {limits.max_result_pixels} pixels, this one would be {shape}")
+    # The last one is the result's.
+    if max(size.width, size.height) > limits.max_result_side:
+        raise ResultTooLarge(f"a result may have {limits.max_result_side} pixels a side, this one would be {size}")
+    return size
+
+
+def counted_sizes(operations: tuple[Operation, ...], info: SourceInfo) -> Iterator[Size]:
+    """The sizes that the limits of a result are held against; the last is the result's own.
+
+    On the way, only what an operation enlarges counts: a large original is the original's limits' business. And only
+    its area: a narrow picture that is to cover a box is very long for a moment.
+    """
+    size = Size(info.width, info.height)
     orientation = info.orientation
     for operation in operations:
         before = size
@@ -49,17 +70,6 @@ def check_sizes(operations: tuple[Operation, ...], info: SourceInfo, limits: Ren
             size, orientation = (size.turned() if orientation >= 5 else size), 1
         else:
             size = operation.size(size)
-        # On the way, only what an operation enlarges counts: a large original is the original's limits' business.
-        # And only its area: a narrow picture that is to cover a box is very long for a moment.
         if size.pixels > before.pixels:
-            _check_area(size, limits, frames)
-    if max(size.width, size.height) > limits.max_result_side:
-        raise ResultTooLarge(f"a result may have {limits.max_result_side} pixels a side, this one would be {size}")
-    _check_area(size, limits, frames)
-    return size
-
-
-def _check_area(size: Size, limits: RenderLimits, frames: int) -> None:
-    if size.pixels * frames > limits.max_result_pixels:
-        shape = f"{size}" + (f" in {frames} frames" if frames > 1 else "")
-        raise ResultTooLarge(f"a result may have {limits.max_result_pixels} pixels, this one would be {shape}")
+            yield size
+    yield size

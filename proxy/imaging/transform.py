@@ -18,6 +18,7 @@ from pathlib import Path
 import pyvips
 
 from proxy.errors import CannotRender
+from proxy.imaging.budget import Frames, choose_frames
 from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
 from proxy.imaging.damage import reading
 from proxy.imaging.file_limits import copy_original, passes, write_within
@@ -28,15 +29,16 @@ from proxy.imaging.library import translated
 from proxy.imaging.loading import load
 from proxy.imaging.metadata import copyright_of, stripped
 from proxy.imaging.overlays import opener
+from proxy.imaging.pacing import Watch, write_in_time
 from proxy.imaging.picture import Picture
 from proxy.imaging.reports import write_report
 from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, check_format, save
 from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
 from proxy.imaging.steps import flattened, scale_to
+from proxy.plan.animation import in_hundredths
 from proxy.plan.output import (
     REPORT_TYPE,
-    Animation,
     Answer,
     ColourPolicy,
     Format,
@@ -45,6 +47,12 @@ from proxy.plan.output import (
     Output,
     Target,
 )
+
+_SHARE_OF_DEADLINE = 0.7
+"""Of what is left of a request's time, an animation may take so much: what is not ready then is lost altogether."""
+MOST_PLAYS = 65_535
+"""What a WebP can count. A GIF counts the repetitions, libvips and a WebP the plays; a GIF without a count plays once,
+which libvips translates both ways."""
 
 
 def render(job: RenderJob) -> RenderReport:
@@ -67,8 +75,8 @@ def _picture(job: RenderJob) -> RenderReport:
     info = inspect(job.path, job.limits)
     if passes(job, info):
         return _original(job, info)
-    frames = frames_wanted(info, job.output)
-    check_sizes(job.operations, info, job.limits, frames)
+    frames = choose_frames(info, job.operations, job.output, job.limits)
+    check_sizes(job.operations, info, job.limits, len(frames.kept))
     with reading(job.path, info.format):
         picture = make(job, info, frames)
         target = settle_format(picture, info, job.output)
@@ -77,19 +85,30 @@ def _picture(job: RenderJob) -> RenderReport:
     with translated(lambda _: CannotRender(f"the picture cannot be written as {target.value.upper()}")):
         picture = fit_format(picture, target, job.output)
         output = settle_quality(job.output, info, job.path, picture.size, target)
-        kept = write_within(job, output, target, lambda tried: write(picture, target, replace(job, output=tried)))
+        written = picture
+
+        def attempt(tried: Output) -> None:
+            nonlocal written
+            attempted = replace(job, output=tried)
+            seconds = min(job.limits.animation_seconds, _SHARE_OF_DEADLINE * job.seconds) - (decoded - started)
+            policy = tried.over_budget or job.limits.over_budget
+            written = write_in_time(
+                picture, lambda made, watch: write(made, target, attempted, watch), seconds=seconds, policy=policy
+            )
+
+        kept = write_within(job, output, target, attempt)
     if not kept:
         return _original(job, info)
     return RenderReport(
         format=target,
         size=Path(job.result_path).stat().st_size,
-        width=picture.size.width,
-        height=picture.size.height,
-        frames=len(picture.frames),
+        width=written.size.width,
+        height=written.size.height,
+        frames=len(written.frames),
         decode_seconds=decoded - started,
         encode_seconds=time.perf_counter() - decoded,
         resident_bytes=0,
-        notes=picture.notes,
+        notes=written.notes,
     )
 
 
@@ -126,20 +145,12 @@ def _report(job: RenderJob) -> RenderReport:
     )
 
 
-def frames_wanted(info: SourceInfo, output: Output) -> int:
-    """How many frames to load: all, if they are to be kept and the target can hold them."""
-    target = output.target_for(info.frames)
-    known = info.format if target in (Target.SOURCE, Target.FAMILIAR) else target.known_format
-    holds = target is Target.PLAIN or (known is not None and known.holds_animation)
-    return info.frames if holds and output.animation is Animation.KEEP else 1
-
-
-def make(job: RenderJob, info: SourceInfo, frames: int) -> Picture:
+def make(job: RenderJob, info: SourceInfo, frames: Frames) -> Picture:
     """Decode, do the operations, and compute the pixels."""
     begun = begin(job.operations, info)
-    picture = load(job.path, info, job.output, job.limits, target=begun.target, frames=frames)
-    if frames < info.frames:
-        picture = picture.noting(f"first of {info.frames} frames")
+    picture = load(job.path, info, job.output, job.limits, target=begun.target, kept=frames.kept)
+    if frames.note:
+        picture = picture.noting(frames.note)
     if begun.target is not None:
         # Scaled in its own colours, converted afterwards: fewer pixels to convert.
         picture = scale_to(picture, begun.target)
@@ -182,8 +193,8 @@ def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
     return picture
 
 
-def write(picture: Picture, target: Format, job: RenderJob) -> None:
-    """Put the frames and what is to stay of the metadata together, and encode."""
+def write(picture: Picture, target: Format, job: RenderJob, watch: Watch) -> None:
+    """Put the frames and what is to stay of the metadata together, and encode; the watch may stop an animation."""
     keep = ["icc"] if picture.first.get_typeof(PROFILE) else []
     credit = copyright_of(picture.first) if job.output.metadata is Metadata.COPYRIGHT else {}
     image = stripped(_joined(picture))
@@ -198,8 +209,12 @@ def write(picture: Picture, target: Format, job: RenderJob) -> None:
         image = image.copy(xres=job.output.density / 25.4, yres=job.output.density / 25.4)
     if len(picture.frames) > 1:
         image.set_type(pyvips.GValue.gint_type, "page-height", picture.size.height)
-        image.set_type(pyvips.GValue.array_int_type, "delay", list(picture.delays))
-        image.set_type(pyvips.GValue.gint_type, "loop", picture.loop)
+        delays = in_hundredths(picture.delays) if target is Format.GIF else picture.delays
+        image.set_type(pyvips.GValue.array_int_type, "delay", list(delays))
+        image.set_type(
+            pyvips.GValue.gint_type, "loop", picture.loop if target is Format.GIF else min(picture.loop, MOST_PLAYS)
+        )
+        watch.over(image)
     save(image, target, job.output, job.result_path, keep="|".join(keep) or "none")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from proxy.errors import InvalidCommand
+from proxy.plan.animation import OverBudget
 from proxy.plan.colour import Colour
 from proxy.plan.operations import canonical_value
 
@@ -207,12 +208,18 @@ class Output:
     slim: bool = False
     """Encode JPEG and PNG as small as can be; anything else is answered as it is."""
     answer: Answer = Answer.PICTURE
+    max_frames: int | None = None
+    """Most frames of an animation, where that is fewer than the settings allow."""
+    over_budget: OverBudget | None = None
+    """What happens to an animation over its limits; None: as the settings say."""
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise InvalidCommand(f"quality must be 1 to 100, got {self.quality}")
         if self.effort is not None and not 0 <= self.effort <= 9:
             raise InvalidCommand(f"effort must be 0 to 9, got {self.effort}")
+        if self.max_frames is not None and not 1 <= self.max_frames <= 10_000:
+            raise InvalidCommand(f"an animation may have 1 to 10000 frames, got {str(self.max_frames)[:20]}")
         if self.palette is not None and not 2 <= self.palette <= 256:
             raise InvalidCommand(f"a palette has 2 to 256 colours, got {str(self.palette)[:20]}")
         if self.density is not None and not 1 <= self.density <= 1200:

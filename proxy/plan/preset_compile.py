@@ -42,7 +42,7 @@ _FITS = {
 _OUTPUT_FIELDS = {
     "quality": "quality", "effort": "effort", "lossless": "lossless", "progressive": "progressive",
     "background": "background", "metadata": "metadata", "color": "colour", "animation": "animation",
-    "truncated": "truncated",
+    "truncated": "truncated", "max_frames": "max_frames", "over_budget": "over_budget",
 }  # fmt: skip
 """The fields of a preset that go into its output, and their names there."""
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_mo
 
 from proxy.errors import InvalidCommand
 from proxy.plan.adhoc import AdhocMode, AdhocPolicy
+from proxy.plan.animation import OverBudget
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import WRITTEN, Operation
@@ -215,6 +216,12 @@ class PresetTable(Table):
     """Convert to sRGB, or keep the original's colour profile."""
     animation: Annotated[Animation, Field(strict=False)] = Animation.KEEP
     """Keep all frames where the format can hold them, or only the first."""
+    max_frames: Annotated[int, Between(1, 10_000)] | None = None
+    """Most frames of an animation, where that is fewer than `IMGBANG_MAX_FRAMES`."""
+    over_budget: Annotated[OverBudget, Field(strict=False)] | None = None
+    """An animation with more frames, pixels or work than allowed: fewer (frames are left out evenly, the whole lasts as
+    long as before), first (only the first frame) or refuse. Without it, `IMGBANG_OVER_BUDGET`. `/-/explain` says what
+    was done."""
     truncated: Annotated[Truncated, Field(strict=False)] = Truncated.REFUSE
     """Refuse an original that ends too early, or render what is there."""
     cache: Cache | None = None

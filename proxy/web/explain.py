@@ -74,6 +74,7 @@ def _made(answer: Answer) -> dict[str, object]:
             "bytes": len(result.body),
             "original_version": result.version,
             "renderer": result.renderer,
+            "notes": list(result.notes),
         }
     return said
 

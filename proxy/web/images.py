@@ -84,8 +84,9 @@ def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: An
         **tag_headers(plan.key, plan.presets),
         "Cache-Status": cache_status(answer),
     }
-    if answer.stages.seconds:
-        headers["Server-Timing"] = server_timing(answer.stages)
+    notes = answer.result.notes if answer.result is not None else ()
+    if answer.stages.seconds or notes:
+        headers["Server-Timing"] = server_timing(answer.stages, notes)
     if plan.negotiated:
         headers["Vary"] = "Accept"
     result = answer.result

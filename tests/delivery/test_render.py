@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,9 @@ from proxy.errors import (
     ProxyError,
     RenderCrashed,
 )
-from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
+from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.plan.operations import AutoOrient, Crop, Resize
-from proxy.plan.output import Format, Output
+from proxy.plan.output import Format, Output, Target
 from proxy.plan.plan import Plan
 from tests.delivery.kitchen import NEGATIVE_TTL, WINDOW, Has, Kitchen, plan_of
 from tests.fakes import FakeWorkers
@@ -755,7 +756,11 @@ def test_memory_of_the_finished_picture() -> None:
     """A small original that is to become a large picture is admitted by what the large one needs."""
     header = SourceInfo(Format.JPEG, 100, 50, 1, 3, has_alpha=False, orientation=6, interlaced=False, estimated_bytes=1)
     enlarged = Plan("a", (AutoOrient(), Resize(1000, 2000, enlarge=True)), Output())
+    moving = replace(header, format=Format.GIF, frames=500)
+    still = Plan("a", (Resize(10, 10),), Output(Target.JPEG))
     impossible = Plan("a", (Crop(10, 10, dx=5000),), Output())
 
-    assert result_bytes(enlarged, header) == 4 * 1000 * 2000
-    assert result_bytes(impossible, header) == 0
+    assert result_bytes(enlarged, header, RenderLimits()) == 4 * 1000 * 2000
+    assert result_bytes(replace(still, output=Output()), moving, RenderLimits()) == 4 * 10 * 5 * 300
+    assert result_bytes(still, moving, RenderLimits()) == 4 * 10 * 5
+    assert result_bytes(impossible, header, RenderLimits()) == 0

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageSequence
 
-from proxy.errors import ResultTooLarge
-from proxy.imaging.job import RenderLimits
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import (
@@ -126,16 +124,6 @@ def test_otherwise_the_first_frame(studio: Studio, output: Output) -> None:
     assert "first of 5 frames" in report.notes
     assert result.convert("RGB").getpixel((15, 12)) == pytest.approx((255, 0, 0), abs=8)
     result.close()
-
-
-def test_limits_count_all_frames(studio: Studio) -> None:
-    """Five frames of 2400 pixels are 12000: refused when all are kept, fine when only one is."""
-    limits = RenderLimits(max_result_pixels=10_000)
-
-    with pytest.raises(ResultTooLarge, match="in 5 frames"):
-        studio.render(flags("GIF"), limits=limits)
-
-    assert studio.render(flags("GIF"), target=Target.PNG, limits=limits).frames == 1
 
 
 @pytest.mark.parametrize("name", ["rotating-squares.gif", "star.gif", "iss634.webp", "dispose_bgnd.gif"])

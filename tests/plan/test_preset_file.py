@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.plan.adhoc import AdhocBox, AdhocMode
+from proxy.plan.animation import OverBudget
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import (
@@ -144,7 +145,7 @@ def test_fields_compile_to_operations(body: str, operations: tuple[Operation, ..
         (
             (
                 'quality = 70\nprogressive = true\nbackground = "#12345678"\nmetadata = "copyright"\ncolor = "keep"\n'
-                'animation = "first"\ntruncated = "render"'
+                'animation = "first"\ntruncated = "render"\nmax_frames = 50\nover_budget = "refuse"'
             ),
             Output(
                 quality=70,
@@ -154,6 +155,8 @@ def test_fields_compile_to_operations(body: str, operations: tuple[Operation, ..
                 colour=ColourPolicy.KEEP,
                 animation=Animation.FIRST,
                 truncated=Truncated.RENDER,
+                max_frames=50,
+                over_budget=OverBudget.REFUSE,
             ),
         ),
     ],
