@@ -73,6 +73,7 @@ def cache_defaults(settings: Settings) -> CacheDefaults:
         stale_while_revalidate=int(settings.stale_while_revalidate),
         stale_if_error=int(settings.stale_if_error),
         negative=int(settings.negative_ttl),
+        nginx=int(settings.nginx_max_age),
     )
 
 

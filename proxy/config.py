@@ -151,6 +151,12 @@ class Settings(BaseSettings):
         ge=0,
         description="`CDN-Cache-Control: max-age` of results: for caches that a purge reaches. 0: header not sent.",
     )
+    nginx_max_age: Seconds = Field(
+        1.0,
+        ge=0,
+        description="`X-Accel-Expires` of results: after so long nginx in front asks whether its copy is still right. "
+        "Whole seconds; 0: header not sent, and our nginx configuration keeps nothing.",
+    )
     stale_while_revalidate: Seconds = Field(60.0, ge=0, description="`stale-while-revalidate` of results.")
     stale_if_error: Seconds = Field(86400.0, ge=0, description="`stale-if-error` of results.")
 

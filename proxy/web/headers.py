@@ -43,6 +43,8 @@ class CacheDefaults:
     stale_while_revalidate: int
     stale_if_error: int
     negative: int
+    nginx: int = 0
+    """For nginx in front (X-Accel-Expires); 0: not said."""
 
 
 def cache_headers(
@@ -53,6 +55,10 @@ def cache_headers(
     A URL that carries a version token (`?v=…`) names bytes that never change: a year, immutable (RFC 8246). Otherwise
     the preset's own policy counts, then the settings. CDN-Cache-Control (RFC 9213) is for caches that a purge reaches.
     An answer to a signed URL must not outlive the signature: `until` (Unix time) cuts everything short.
+
+    X-Accel-Expires is for nginx alone, which obeys it before Cache-Control and removes it. Whatever a browser may do,
+    nginx asks again soon, so that a purge and an edited preset reach it. A signed answer has none: our configuration
+    does not keep it, because nginx serves what is stale when nobody answers it.
     """
     if policy.no_store:
         return dict(NO_STORE)
@@ -60,7 +66,7 @@ def cache_headers(
         longest = defaults.max_age if policy.max_age is None else policy.max_age
         return {"Cache-Control": f"public, max-age={max(0, min(longest, until - int(time.time())))}"}
     if versioned or policy.immutable:
-        return {"Cache-Control": f"public, max-age={YEAR}, immutable"}
+        return {"Cache-Control": f"public, max-age={YEAR}, immutable", **_nginx_headers(defaults, YEAR)}
     max_age = defaults.max_age if policy.max_age is None else policy.max_age
     revalidate = policy.stale_while_revalidate
     revalidate = defaults.stale_while_revalidate if revalidate is None else revalidate
@@ -69,12 +75,18 @@ def cache_headers(
     headers = {"Cache-Control": f"public, max-age={max_age}{stale}"}
     if defaults.cdn_max_age:
         headers["CDN-Cache-Control"] = f"public, max-age={max(max_age, defaults.cdn_max_age)}{stale}"
-    return headers
+    return headers | _nginx_headers(defaults, max_age)
 
 
 def negative_headers(defaults: CacheDefaults) -> Headers:
     """Cache-Control of errors that lie in the original: worth keeping for a moment."""
-    return {"Cache-Control": f"public, max-age={defaults.negative}"} if defaults.negative else dict(NO_STORE)
+    if not defaults.negative:
+        return dict(NO_STORE)
+    return {"Cache-Control": f"public, max-age={defaults.negative}", **_nginx_headers(defaults, defaults.negative)}
+
+
+def _nginx_headers(defaults: CacheDefaults, longest: int) -> Headers:
+    return {"X-Accel-Expires": str(min(defaults.nginx, longest))} if defaults.nginx else {}
 
 
 def tag_headers(key: str, presets: tuple[str, ...]) -> Headers:

@@ -56,6 +56,29 @@ class Reply:
         return value
 
 
+def ask(
+    port: int,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> Reply:
+    """Send one request with exactly this target to a port of this machine and read the answer."""
+    headers = headers or {}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        connection.putrequest(method, target, skip_host="Host" in headers, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        reply = connection.getresponse()
+        content = reply.read()
+        return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, content)
+
+
 @dataclass
 class ImgbangServer:
     """Start it, ask it, look into it, stop it. Directories lie below `home`; `env` adds or overrides settings."""
@@ -137,17 +160,7 @@ class ImgbangServer:
         self, target: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", body: bytes | None = None
     ) -> Reply:
         """Send one request with exactly this target and read the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        with contextlib.closing(connection):
-            connection.putrequest(method, target, skip_host=False, skip_accept_encoding=True)
-            for name, value in (headers or {}).items():
-                connection.putheader(name, value)
-            if body is not None:
-                connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body)
-            reply = connection.getresponse()
-            content = reply.read()
-            return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, content)
+        return ask(self.port, target, headers, method=method, body=body)
 
     def raw(self, data: bytes, *, seconds: float = 10.0) -> bytes:
         """Send bytes as they are and return everything that comes back until the other side closes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from proxy.plan.plan import CachePolicy
 from proxy.web.headers import CacheDefaults, cache_headers, disposition, file_name, negative_headers, tag_headers
 
 DEFAULTS = CacheDefaults(max_age=3600, cdn_max_age=86400, stale_while_revalidate=60, stale_if_error=600, negative=10)
+NGINX = replace(DEFAULTS, nginx=2)
 
 
 def test_defaults() -> None:
@@ -50,6 +52,29 @@ def test_negative_caching_can_be_off() -> None:
 
     assert negative_headers(off) == {"Cache-Control": "no-store"}
     assert "CDN-Cache-Control" not in cache_headers(CachePolicy(), off, versioned=False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "versioned", "expected"),
+    [
+        (CachePolicy(), False, "2"),
+        (CachePolicy(max_age=1), False, "1"),
+        (CachePolicy(max_age=0), False, "0"),
+        (CachePolicy(), True, "2"),
+        (CachePolicy(immutable=True), False, "2"),
+        (CachePolicy(no_store=True), True, None),
+    ],
+)
+def test_nginx_asks_again_soon(policy: CachePolicy, versioned: bool, expected: str | None) -> None:
+    """Nginx asks again after its own time, however long a browser may keep the answer; never later than a browser."""
+    assert cache_headers(policy, NGINX, versioned=versioned).get("X-Accel-Expires") == expected
+    assert negative_headers(NGINX)["X-Accel-Expires"] == "2"
+
+
+def test_nginx_keeps_nothing_signed() -> None:
+    """Nginx serves stale answers when nobody answers it: none of them may have been to a signed URL."""
+    assert "X-Accel-Expires" not in cache_headers(CachePolicy(), NGINX, versioned=False, until=int(time.time()) + 9)
+    assert "X-Accel-Expires" not in cache_headers(CachePolicy(), DEFAULTS, versioned=False)
 
 
 @pytest.mark.parametrize(
