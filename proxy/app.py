@@ -6,6 +6,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from proxy.config import Settings
+from proxy.delivery.missing_page import MissingPage
 from proxy.services import Services
 from proxy.setting_values import parse_signing_keys
 from proxy.states import watch_states
@@ -44,6 +45,7 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         planner=services.planner,
         renderer=services.renderer,
         passthrough=services.passthrough,
+        missing_page=MissingPage(services.passthrough, lifetime=settings.freshness),
         purger=services.purger,
         saver=services.saver,
         metrics=services.metrics,

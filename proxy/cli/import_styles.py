@@ -2,8 +2,9 @@
 
 Read is what the vendor's call for the bucket prints:
 
-    Qiniu        {"styles": {"small": "imageView2/…"}, "separator": "-", "protected": 1}
+    Qiniu        {"styles": {"small": "imageView2/…"}, "separator": "-", "protected": 1, "private": 0}
     Aliyun       <StyleList><Style><Name>small</Name><Content>image/…</Content></Style>…, or the same as JSON
+    Tencent      <StyleRule><StyleName>small</StyleName><StyleBody>imageMogr2/…</StyleBody></StyleRule>…, or as JSON
     others       {"styles": [{"name": "small", "content": "…"}]}, or {"small": "…"}
 
 Every style becomes a preset with its command as it is. A style that cannot be one stays in the file, commented out,
@@ -26,12 +27,14 @@ import typer
 from proxy.errors import InvalidCommand
 from proxy.plan.dialects import compile_command
 from proxy.plan.preset_file import PresetProblems, read_presets
-from proxy.plan.presets import DIALECTS, LEGAL_SEPARATORS, name_problem
+from proxy.plan.presets import DIALECTS, LEGAL_SEPARATORS, Originals, name_problem
 
 MAX_BYTES = 8 << 20
 _NAMES = ("name", "stylename", "style_name")
-_CONTENTS = ("content", "body", "command", "style", "cmd")
-_STYLE_LISTS = ("styles", "stylelist", "style")
+_CONTENTS = ("content", "stylebody", "style_body", "body", "command", "style", "cmd")
+_STYLE_LISTS = ("styles", "stylelist", "stylerule", "style")
+_TENCENT = "stylebody"
+"""Only Tencent calls it so."""
 
 
 class UnknownShape(Exception):
@@ -44,7 +47,7 @@ class BucketStyles:
 
     styles: Mapping[str, str]
     separators: tuple[str, ...] = ()
-    protected: bool = False
+    originals: Originals = Originals.OPEN
     dialect: str | None = None
     """Whose commands they are, where that has been said: Qiniu and Tencent share names, Aliyun and Huawei too."""
 
@@ -62,13 +65,14 @@ def import_styles(
         ),
     ] = None,
 ) -> None:
-    """Turn the styles of a Qiniu, Aliyun or other bucket into presets.toml, printed on standard output."""
+    """Turn the styles of a Qiniu, Tencent, Aliyun or other bucket into presets.toml, printed on standard output."""
     if dialect is not None and dialect not in DIALECTS:
         typer.echo(f"imgbang: --dialect knows {', '.join(DIALECTS)}, got {dialect!r}", err=True)
         raise typer.Exit(2)
     try:
         data = sys.stdin.buffer.read(MAX_BYTES + 1) if file is None else file.read_bytes()
-        bucket = replace(read_bucket(data), dialect=dialect)
+        bucket = read_bucket(data)
+        bucket = replace(bucket, dialect=dialect or bucket.dialect)
     except OSError as error:
         typer.echo(f"imgbang: {file}: {error.strerror}", err=True)
         raise typer.Exit(2) from None
@@ -93,7 +97,7 @@ def read_bucket(data: bytes) -> BucketStyles:
     except UnicodeDecodeError as error:
         raise UnknownShape(f"not UTF-8: byte {error.start}") from error
     if text.lstrip().startswith("<"):
-        return BucketStyles(_read_xml(text))
+        return _read_xml(text)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -101,7 +105,7 @@ def read_bucket(data: bytes) -> BucketStyles:
     return _read_json(found)
 
 
-def _read_xml(text: str) -> dict[str, str]:
+def _read_xml(text: str) -> BucketStyles:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         # Entities can grow to gigabytes, and no vendor's answer has any.
         raise UnknownShape("XML with a document type is not read")
@@ -109,14 +113,21 @@ def _read_xml(text: str) -> dict[str, str]:
         root = ET.fromstring(text)  # noqa: S314 -- without a document type there is nothing to expand
     except ET.ParseError as error:
         raise UnknownShape("not well-formed XML") from error
-    found = {}
-    for style in (each for each in root.iter() if _local(each.tag) == "style"):
-        fields = {_local(child.tag): (child.text or "").strip() for child in style}
-        if fields.get("name") and fields.get("content"):
-            found[fields["name"]] = fields["content"]
+    found, tencent = {}, False
+    for element in root.iter():
+        fields = {_local(child.tag): (child.text or "").strip() for child in element}
+        name, content = _first(fields, _NAMES), _first(fields, _CONTENTS)
+        if name and content:
+            found[name] = content
+            tencent = tencent or _TENCENT in fields
     if not found:
-        raise UnknownShape("the XML holds no <Style> with a <Name> and a <Content>")
-    return found
+        raise UnknownShape("the XML holds no style with a name and a content")
+    return BucketStyles(found, dialect="tencent" if tencent else None)
+
+
+def _first(fields: Mapping[str, object], names: Iterable[str]) -> str | None:
+    """The first of these fields that is a text."""
+    return next((text for name in names if isinstance(text := fields.get(name), str)), None)
 
 
 def _local(tag: str) -> str:
@@ -125,7 +136,7 @@ def _local(tag: str) -> str:
 
 def _read_json(found: object) -> BucketStyles:
     if isinstance(found, list):
-        return BucketStyles(_listed(found))
+        return BucketStyles(_listed(found), dialect=_dialect_of(found))
     if not isinstance(found, dict):
         raise UnknownShape("the JSON is neither an object nor a list of styles")
     lowered = {str(key).lower(): value for key, value in found.items()}
@@ -139,8 +150,20 @@ def _read_json(found: object) -> BucketStyles:
             raise UnknownShape("the JSON holds no styles")
         return BucketStyles(texts)
     separators = "".join(str(lowered.get(name) or "") for name in ("separator", "separators"))
-    protected = str(lowered.get("protected", 0)).lower() in ("1", "true")
-    return BucketStyles(_styles(listed), tuple(dict.fromkeys(separators)), protected)
+    originals = Originals.PROTECTED if _is_set(lowered.get("protected")) else Originals.OPEN
+    if _is_set(lowered.get("private")):
+        originals = Originals.PRIVATE
+    return BucketStyles(_styles(listed), tuple(dict.fromkeys(separators)), originals, _dialect_of(listed))
+
+
+def _is_set(flag: object) -> bool:
+    return str(flag).lower() in ("1", "true")
+
+
+def _dialect_of(listed: object) -> str | None:
+    styles = listed if isinstance(listed, list) else [listed]
+    theirs = any(str(key).lower() == _TENCENT for style in styles if isinstance(style, dict) for key in style)
+    return "tencent" if theirs else None
 
 
 def _styles(listed: object) -> dict[str, str]:
@@ -149,7 +172,7 @@ def _styles(listed: object) -> dict[str, str]:
     if not isinstance(listed, dict):
         return {}
     lowered = {str(key).lower(): value for key, value in listed.items()}
-    if "name" in lowered and "content" in lowered:  # a list of one, as XML turned into JSON has it
+    if _first(lowered, _NAMES) and _first(lowered, _CONTENTS):  # a list of one, as XML turned into JSON has it
         return _listed([listed])
     return {str(name): str(text) for name, text in listed.items()}
 
@@ -158,8 +181,7 @@ def _listed(styles: Iterable[object]) -> dict[str, str]:
     found = {}
     for style in styles:
         fields = {str(key).lower(): value for key, value in style.items()} if isinstance(style, dict) else {}
-        name = next((fields[key] for key in _NAMES if isinstance(fields.get(key), str)), None)
-        text = next((fields[key] for key in _CONTENTS if isinstance(fields.get(key), str)), None)
+        name, text = _first(fields, _NAMES), _first(fields, _CONTENTS)
         if name is None or text is None:
             raise UnknownShape("a style in the list has no name or no content")
         found[name] = text
@@ -192,8 +214,8 @@ def write_presets(bucket: BucketStyles, refused: Mapping[str, str]) -> str:
     head = ["#:schema ./presets.schema.json", f"separators = {json.dumps(list(separators_of(bucket)))}"]
     if bucket.dialect:
         head.append(f"dialects = {json.dumps([bucket.dialect])}")
-    if bucket.protected:
-        head.append('originals = "protected"')
+    if bucket.originals is not Originals.OPEN:
+        head.append(f'originals = "{bucket.originals.value}"')
     tables = [_table(name, command_of(text), refused.get(name)) for name, text in bucket.styles.items()]
     text = "\n".join([*head, *tables]) + "\n"
     try:

@@ -125,7 +125,15 @@ def _read_file(data: dict[str, Any], lines: TomlLines, problems: list[PresetProb
     presets = {name: preset for name, table in tables.items() if (preset := reader.preset(name, table, separators))}
     if problems:
         return None
-    return PresetSnapshot(presets, separators, head.originals, head.adhoc_policy(), tuple(head.dialects))
+    return PresetSnapshot(
+        presets,
+        separators,
+        head.originals,
+        tuple(dict.fromkeys(head.protected_extensions)),
+        head.originals_first,
+        head.adhoc_policy(),
+        tuple(head.dialects),
+    )
 
 
 class _Reader:

@@ -28,6 +28,7 @@ from proxy.plan.preset_values import (
     ColourText,
     Dialects,
     Duration,
+    Extension,
     GravityName,
     Separator,
     Side,
@@ -247,7 +248,12 @@ class FileTable(Table):
     separators: Annotated[list[Separator], Field(min_length=1)] = ["!"]
     """The characters that can split a key from a preset's name."""
     originals: Annotated[Originals, Field(strict=False)] = Originals.OPEN
-    """Whether originals are served (open), or only presets of them (protected)."""
+    """Whether originals are served (open); only presets of them, unless a token opens them (protected), or whoever asks
+    (sealed); or nothing at all without a token (private)."""
+    protected_extensions: Annotated[list[Extension], Field(min_length=1)] = []
+    """The extensions of keys that protection is about: ["jpg", "png"]. Without it, every key."""
+    originals_first: bool = False
+    """Whether an original that is really called cat.jpg!thumb wins over the preset thumb of cat.jpg."""
     adhoc: Annotated[
         Annotated[Literal["off", "signed", "any"], Tag("scalar")] | Annotated[AdhocTable, Tag("table")],
         Discriminator(_scalar_or_table),

@@ -148,3 +148,12 @@ Dialects = Annotated[
         {"anyOf": [{"const": "all"}, {"type": "array", "items": {"enum": [*DIALECTS, "all"]}, "uniqueItems": True}]}
     ),
 ]
+
+
+def _read_extension(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\.?[A-Za-z0-9]{1,16}", value):
+        raise ValueError(f'must be an extension of keys like "jpg", got {shown_value(value)}')
+    return value.removeprefix(".").lower()
+
+
+Extension = Annotated[str, BeforeValidator(_read_extension), WithJsonSchema({"type": "string", "pattern": r"^\.?\w+$"})]

@@ -55,10 +55,15 @@ class Preset:
 
 
 class Originals(StrEnum):
-    """Whether originals are served as they are."""
+    """Whether originals, and commands about them, are served."""
 
     OPEN = "open"
     PROTECTED = "protected"
+    """Only presets of them are; a valid token opens them."""
+    SEALED = "sealed"
+    """Only presets of them are, whoever asks."""
+    PRIVATE = "private"
+    """Nothing is, presets neither, without a valid token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,10 @@ class PresetSnapshot:
     presets: Mapping[str, Preset] = field(default_factory=dict)
     separators: tuple[str, ...] = ("!",)
     originals: Originals = Originals.OPEN
+    protected_extensions: tuple[str, ...] = ()
+    """The extensions of keys, in lower case, that protection is about; none: every key."""
+    originals_first: bool = False
+    """Whether an original with the whole name wins over a preset of a shorter one."""
     adhoc: AdhocPolicy = field(default=AdhocPolicy())
     dialects: tuple[str, ...] = DEFAULT_DIALECTS
     digest: str = field(init=False, compare=False)
@@ -80,8 +89,22 @@ class PresetSnapshot:
         object.__setattr__(self, "presets", MappingProxyType(dict(self.presets)))
         object.__setattr__(self, "digest", hashlib.sha256(self._canonical().encode()).hexdigest()[:16])
 
+    def guards(self, key: str, *, signed: bool = False) -> bool:
+        """Whether the original `key` is not to be served as it is, nor commands about it."""
+        match self.originals:
+            case Originals.OPEN:
+                return False
+            case Originals.PRIVATE:
+                return not signed
+            case Originals.PROTECTED if signed:
+                return False
+            case _:
+                extension = key.rpartition("/")[2].rpartition(".")[2].lower()
+                return not self.protected_extensions or extension in self.protected_extensions
+
     def _canonical(self) -> str:
         head = ["".join(sorted(self.separators)), self.originals.value, self.adhoc.canonical(), ",".join(self.dialects)]
+        head += [",".join(sorted(self.protected_extensions)), str(self.originals_first)]
         return "\n".join([*head, *(self.presets[name].canonical() for name in sorted(self.presets))])
 
 

@@ -26,12 +26,13 @@ from proxy.web.headers import (
     cache_status,
     disposition,
     file_name,
+    negative_headers,
     server_timing,
     tag_headers,
     validator_headers,
 )
 from proxy.web.originals import answer_original
-from proxy.web.state import OUTCOME, SIGNED_UNTIL, SITE, STAGES
+from proxy.web.state import ERROR, OUTCOME, SIGNED_UNTIL, SITE, STAGES
 
 
 async def get_image(request: web.Request) -> web.StreamResponse:
@@ -52,7 +53,14 @@ async def get_image(request: web.Request) -> web.StreamResponse:
             return await _answer_reading(request, reading, deadline)
         except OriginalNotFound:
             continue
-    raise readings[0].not_found()
+    missing = readings[0].not_found()
+    wanted = isinstance(missing, OriginalNotFound) and "qiniu" in site.book.current.dialects
+    page = await site.missing_page.get(deadline) if wanted else None
+    if page is None:
+        raise missing
+    request[ERROR] = missing
+    headers = {**SECURITY, **negative_headers(site.cache), "Content-Security-Policy": SANDBOX}
+    return web.Response(status=404, body=page.body, headers={**headers, "Content-Type": page.media_type})
 
 
 async def _answer_reading(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from proxy.delivery.answer import Stages
+from proxy.delivery.missing_page import MissingPage
 from proxy.delivery.passthrough import Passthrough
 from proxy.delivery.purge import Purger
 from proxy.delivery.render import Renderer
@@ -34,6 +35,7 @@ class Site:
     planner: Planner
     renderer: Renderer
     passthrough: Passthrough
+    missing_page: MissingPage
     purger: Purger
     metrics: Metrics
     cache: CacheDefaults

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -21,8 +22,8 @@ class Servers:
         self._home = home
         self._running: dict[str, ImgbangServer] = {}
 
-    def get(self, presets: str) -> ImgbangServer:
-        """The server that runs with these presets."""
+    def get(self, presets: str, env: Mapping[str, str] = MappingProxyType({})) -> ImgbangServer:
+        """The server that runs with these presets, and more settings."""
         if presets not in self._running:
             server = ImgbangServer(
                 self._home / str(len(self._running)),
@@ -32,11 +33,17 @@ class Servers:
                     "IMGBANG_MARK_HOSTS": "img.example.com",
                     "IMGBANG_NEGATIVE_TTL": "0",
                     "IMGBANG_CACHE_BYTES": "0",
+                    **env,
                 },
                 presets=presets,
             )
             self._running[presets] = server.start()
         return self._running[presets]
+
+    def keep(self, server: ImgbangServer) -> ImgbangServer:
+        """Start a server, to be stopped with the others."""
+        self._running[str(server.home)] = server.start()
+        return server
 
     @property
     def originals(self) -> Path:

@@ -62,6 +62,48 @@ def test_aliyun_xml() -> None:
     assert "2 of 2 styles imported" in done.stderr
 
 
+TENCENT = """<?xml version="1.0" encoding="UTF-8"?>
+<GetStyleResult>
+  <StyleRule><StyleName>half</StyleName><StyleBody>imageMogr2/thumbnail/!50p</StyleBody></StyleRule>
+  <StyleRule><StyleName>box_1</StyleName><StyleBody>imageMogr2/crop/200x100</StyleBody></StyleRule>
+</GetStyleResult>"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TENCENT,
+        json.dumps({"StyleRule": [{"StyleName": "half", "StyleBody": "imageMogr2/thumbnail/!50p"},
+                                  {"StyleName": "box_1", "StyleBody": "imageMogr2/crop/200x100"}]}),
+    ],
+    ids=["xml", "json"],
+)  # fmt: skip
+def test_tencent_styles(text: str) -> None:
+    """They are known by their words, and read as Tencent's: its crop scales, Qiniu's does not."""
+    done = run(text)
+
+    snapshot = read_presets(done.stdout)
+    assert done.exit_code == 0
+    assert list(snapshot.presets) == STYLES
+    assert snapshot.dialects == ("tencent",)
+    assert snapshot.presets["box_1"].operations[0].name == "resize"
+
+
+def test_one_tencent_style() -> None:
+    """The answer about one style is one element."""
+    done = run("<AddStyle><StyleName>half</StyleName><StyleBody>imageMogr2/thumbnail/!50p</StyleBody></AddStyle>")
+
+    assert list(read_presets(done.stdout).presets) == ["half"]
+
+
+def test_private_bucket() -> None:
+    """A private bucket stays private, protected or not."""
+    for protected in (0, 1):
+        done = run(json.dumps({**QINIU, "private": 1, "protected": protected}))
+
+        assert read_presets(done.stdout).originals is Originals.PRIVATE
+
+
 @pytest.mark.parametrize(
     "shape",
     [

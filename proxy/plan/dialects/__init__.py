@@ -11,7 +11,8 @@ Rules for commands in URLs:
 2. A command in the query stands on a plain key. After a preset it is refused: which of the two counts could only be
    guessed, and under protection the guess would be a way around it.
 3. Commands are ad hoc: `adhoc` says which are served. A command that merely names a preset is as good as the preset.
-4. Protected originals refuse commands; a valid signature lets them pass.
+4. Protected originals refuse commands, and may not be the marks of other pictures; a valid signature lets both pass,
+   unless originals are sealed. Where they are private, nothing is read without one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from proxy.errors import (
     OriginalsProtected,
     ProxyError,
     TokenRequired,
+    Unauthorized,
     UnknownPreset,
 )
 from proxy.plan.dialects.aliyun import ALIYUN
@@ -59,6 +61,8 @@ def parse(target: str, presets: PresetSnapshot, *, signed: bool = False) -> tupl
     """
     if not target.startswith("/"):
         raise InvalidRequest(f"a request target must begin with '/', got {shown(target)}")
+    if presets.originals is Originals.PRIVATE and not signed:
+        raise Unauthorized("download token not specified")
     path, _, raw_query = target[1:].partition("?")
     query = read_query(raw_query)
     if query.command is not None:
@@ -120,22 +124,24 @@ def _read_query_command(path: str, query: Query, presets: PresetSnapshot, *, sig
             continue
         asked = _compile(dialect, text, Context(presets.presets))
         _check_alone(path, presets, name)
-        _check_allowed(asked, name, presets, signed=signed)
-        return ImageRequest(decode_key(path), asked)
+        key = decode_key(path)
+        _check_allowed(key, asked, name, presets, signed=signed)
+        return ImageRequest(key, asked)
     raise InvalidCommand(f"vendor command {name!r} is not enabled here")
 
 
 def _check_alone(path: str, presets: PresetSnapshot, name: str) -> None:
     """Refuse a command after a preset or a box."""
-    suffixed = read_path(path, replace(presets, originals=Originals.OPEN))[0].asked
+    suffixed = read_path(path, presets, lambda _: False)[0].asked
     if not isinstance(suffixed, AskOriginal):
         raise InvalidCommand(f"the command {name} cannot follow a preset: ask for one or the other")
 
 
-def _check_allowed(asked: AskAdhoc | AskPreset, name: str, presets: PresetSnapshot, *, signed: bool) -> None:
+def _check_allowed(key: str, asked: AskAdhoc | AskPreset, name: str, presets: PresetSnapshot, *, signed: bool) -> None:
     if isinstance(asked, AskPreset):
         return
-    if presets.originals is Originals.PROTECTED and not signed:
+    marks = [mark.partition("?")[0] for operation in asked.operations for mark in operation.overlays]
+    if any(presets.guards(each, signed=signed) for each in (key, *marks)):
         raise protected(presets)
     boxes = [box for operation in asked.operations for box in operation.boxes]
     presets.adhoc.check_command(name, boxes, signed=signed)
@@ -172,17 +178,18 @@ def _read_path_command(path: str, presets: PresetSnapshot, *, signed: bool) -> t
         found = dialect.split(path, presets.separators)
         if found is None:
             continue
-        open_originals = presets.originals is Originals.OPEN
+        whole = _whole_key(path)
+        if whole is not None and presets.guards(whole, signed=signed):
+            whole = None
         try:
             asked = _compile(dialect, found.text, Context(presets.presets))
-            _check_allowed(asked, shown(found.text, 40), presets, signed=signed)
-            picture = ImageRequest(decode_key(found.raw_key), asked)
+            key = decode_key(found.raw_key)
+            _check_allowed(key, asked, shown(found.text, 40), presets, signed=signed)
         except (InvalidCommand, AdhocRefused, UnknownPreset) as refused:
-            whole = _whole_key(path) if open_originals else None
             if whole is None:
                 raise
             return (ImageRequest(whole, AskOriginal(), missing=partial(_the_same, refused)),)
-        whole = _whole_key(path) if open_originals else None
+        picture = ImageRequest(key, asked)
         return (picture,) if whole is None else (picture, ImageRequest(whole, AskOriginal()))
     return ()
 
@@ -200,11 +207,8 @@ def _whole_key(path: str) -> str | None:
 
 
 def _read_suffix(path: str, presets: PresetSnapshot, *, signed: bool) -> tuple[ImageRequest, ...]:
-    if signed and presets.originals is Originals.PROTECTED:
-        # Who can sign may see what he signed for.
-        presets = replace(presets, originals=Originals.OPEN)
     try:
-        return read_path(path, presets, signed=signed)
+        return read_path(path, presets, partial(presets.guards, signed=signed), signed=signed)
     except OriginalsProtected as refused:
         raise protected(presets) from refused
 

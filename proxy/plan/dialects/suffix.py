@@ -18,7 +18,8 @@ Rules:
    raw need not mean the same.
 5. A tail that is no preset and no legal box splits nothing. The reading then carries, as `missing`, what to say if
    that original does not exist: an unknown preset, a refused size, a size that is none.
-6. With protected originals the second readings disappear, and a path without split is refused.
+6. Where an original is protected, its reading disappears, and a path without another is refused.
+7. `originals_first = true` turns the order of rule 3 round, too: for sites whose keys end like that.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from proxy.errors import AdhocRefused, InvalidCommand, InvalidKey, OriginalsProt
 from proxy.plan.adhoc import AdhocBox, looks_like_box
 from proxy.plan.keys import check_key, decode_path, shown
 from proxy.plan.output import Output
-from proxy.plan.presets import Originals, PresetSnapshot, name_problem
+from proxy.plan.presets import PresetSnapshot, name_problem
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
 
 
@@ -49,26 +50,28 @@ class _Split:
 
 
 Explanation = Callable[[], ProxyError | None]
+Guard = Callable[[str], bool]
+"""Whether the original of a key is protected."""
 
 
-def read_path(raw: str, presets: PresetSnapshot, *, signed: bool = False) -> tuple[ImageRequest, ...]:
+def read_path(raw: str, presets: PresetSnapshot, guards: Guard, *, signed: bool = False) -> tuple[ImageRequest, ...]:
     """Return the readings of a raw path (without its leading slash) in order of preference."""
     whole = decode_path(raw)
     split = _split(raw, presets.separators)
     if split is None:
-        return (_only_original(check_key(whole), presets, None),)
+        return (_only_original(check_key(whole), guards, None),)
     asked = _asked(split.tail, presets, signed=signed)
     if asked is None:
         explanation = partial(_explanation, split, presets, signed=signed)
-        return (_only_original(check_key(whole), presets, explanation),)
+        return (_only_original(check_key(whole), guards, explanation),)
     picture = ImageRequest(split.key, asked)
-    if presets.originals is Originals.PROTECTED:
-        return (picture,)
     try:
         key = check_key(whole)
     except InvalidKey:  # with the suffix it is too long for a key: no original can have that name
         return (picture,)
-    if split.encoded:
+    if guards(key):
+        return (picture,)
+    if split.encoded or presets.originals_first:
         return (ImageRequest(key, AskOriginal(), missing=picture.not_found), picture)
     return (picture, ImageRequest(key, AskOriginal()))
 
@@ -110,9 +113,9 @@ def _asked(tail: str, presets: PresetSnapshot, *, signed: bool) -> AskPreset | A
     return AskAdhoc(box.operations, Output(), tail)
 
 
-def _only_original(key: str, presets: PresetSnapshot, explanation: Explanation | None) -> ImageRequest:
-    """The only reading of a path without split; refused when originals are protected."""
-    if presets.originals is Originals.OPEN:
+def _only_original(key: str, guards: Guard, explanation: Explanation | None) -> ImageRequest:
+    """The only reading of a path without split; refused where it is protected."""
+    if not guards(key):
         return ImageRequest(key, AskOriginal(), missing=explanation)
     reason = explanation() if explanation else None
     if isinstance(reason, AdhocRefused | InvalidCommand):
