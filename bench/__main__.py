@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cold import cold as run_cold
+from bench.colour import colour as run_colour
 from bench.corpus import corpus as run_corpus
 from bench.fuzz import fuzz as run_fuzz
 from bench.herd import herd as run_herd
@@ -15,6 +16,7 @@ from bench.hits import hits as run_hits
 from bench.overload import overload as run_overload
 from bench.soak import soak as run_soak
 from bench.workload import BOXES
+from proxy.plan.output import ColourPolicy
 
 app = typer.Typer(add_completion=False, help="Measure imgbang beside what it could be.")
 
@@ -107,6 +109,15 @@ def overload(
 ) -> None:
     """Distinct cold URLs at a constant rate beyond capacity, with hits on the side."""
     run_overload(photos, factors=factor or [0.5, 2.0, 10.0], seconds=seconds, hit_rate=hit_rate).save()
+
+
+@app.command()
+def colour(
+    directory: Annotated[Path | None, typer.Option(help="A directory of pictures; default: the corpus's.")] = None,
+    policy: Annotated[ColourPolicy, typer.Option(help="What is asked of us: srgb or p3.")] = ColourPolicy.SRGB,
+) -> None:
+    """Our colours beside LittleCMS's, file by file, in CIEDE2000."""
+    run_colour(directory, policy).save()
 
 
 def _peer(text: str) -> tuple[str, str]:

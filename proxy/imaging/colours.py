@@ -1,4 +1,4 @@
-"""Bring a picture into eight-bit sRGB or grey, whatever it came in; or keep its profile where that is asked for.
+"""Bring a picture into eight-bit sRGB, Display P3 or grey, whatever it came in; or keep its profile if that is asked.
 
 An embedded profile is converted, never just dropped: a wide-gamut picture without its profile looks washed out. A
 profile that is damaged, oversized or made for another kind of picture is ignored with a note, never an error: browsers
@@ -8,9 +8,11 @@ do the same.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 import pyvips
 
+from proxy.imaging.icc import fits, intent_of
 from proxy.imaging.picture import Picture
 from proxy.plan.colour import Colour
 from proxy.plan.output import ColourPolicy
@@ -20,27 +22,73 @@ MAX_PROFILE_BYTES = 4 << 20
 """Printers' CMYK profiles have one or two megabytes."""
 
 _GREY = ("b-w", "grey16")
+_LAB = ("lab", "labs")
+_FLOATS = ("float", "double")
+_SPACES = {"srgb": "sRGB", "p3": "Display P3"}
+_LINEAR_GREY_BELOW = 16
+"""A grey picture in floats says nowhere whether it means 0 to 1 in linear light, as painters of light write it, or 0 to
+255; one of the latter kind that stays below this is black to the eye."""
 
 
 def settle_colours(picture: Picture, policy: ColourPolicy) -> Picture:
-    """The picture in 8-bit sRGB or grey; with `KEEP`, RGB and grey pictures stay in their profile, 8-bit as well."""
+    """The picture in 8-bit sRGB or grey; with `P3` in Display P3 or grey; with `KEEP` in its own profile, 8-bit too."""
     first = picture.first
+    space = "p3" if policy is ColourPolicy.P3 else "srgb"
+    if first.interpretation in _LAB:
+        return picture.each(lambda frame: from_lab(frame, space)).noting(f"converted from LAB to {_SPACES[space]}")
     if not first.get_typeof(PROFILE):
-        return picture.each(to_plain)
-    if len(first.get(PROFILE)) > MAX_PROFILE_BYTES:
-        return picture.each(without_profile).each(to_plain).noting("colour profile ignored: too large")
-    if policy is ColourPolicy.KEEP and first.interpretation in ("srgb", "rgb16", "rgb", *_GREY):
-        return picture.each(to_plain).noting("colour profile kept")
-    try:
-        if _is_srgb(first):
-            return picture.each(without_profile).each(to_plain).noting("colour profile is sRGB")
-        return picture.each(from_profile).noting("colour profile converted to sRGB")
-    except pyvips.Error:
+        return _settle_plain(picture, policy)
+    profile = first.get(PROFILE)
+    if len(profile) > MAX_PROFILE_BYTES:
+        return _settle_plain(picture.each(without_profile), policy).noting("colour profile ignored: too large")
+    if fits(profile, first.interpretation):
         # libvips opens the profile when the conversion is built, so a bad one shows here and not while pixels flow.
-        return picture.each(without_profile).each(to_plain).noting("colour profile ignored: damaged or of another kind")
+        with suppress(pyvips.Error):
+            return _settle_profile(picture, policy, space)
+    picture = _settle_plain(picture.each(without_profile), policy)
+    return picture.noting("colour profile ignored: damaged or of another kind")
 
 
-def _is_srgb(image: pyvips.Image) -> bool:
+def _settle_plain(picture: Picture, policy: ColourPolicy) -> Picture:
+    """A picture without a profile: it is sRGB, or its kind of pixels says what it is."""
+    kind = picture.first.interpretation
+    if kind in _GREY and picture.first.format in _FLOATS:
+        picture = picture.in_memory()
+        if picture.first.max() < _LINEAR_GREY_BELOW:
+            picture = picture.each(_from_light)
+    if kind == "cmyk":
+        picture = picture.noting("CMYK without a profile: converted as usual offset print")
+    picture = picture.each(to_plain)
+    if policy is not ColourPolicy.P3 or picture.first.interpretation in _GREY:
+        return picture
+    return picture.each(lambda frame: _transformed(frame, "p3", input_profile="srgb")).noting("converted to Display P3")
+
+
+def _from_light(image: pyvips.Image) -> pyvips.Image:
+    """Grey in linear light, 0 to 1, with or without alpha from 0 to 1."""
+    light = image[0]
+    grey = light.bandjoin([light, light]).copy(interpretation="scrgb").colourspace("srgb")[0]
+    return joined(grey, (image[1] * 255).cast("uchar") if image.bands > 1 else None)
+
+
+def _settle_profile(picture: Picture, policy: ColourPolicy, space: str) -> Picture:
+    first = picture.first
+    if first.format in _FLOATS:
+        picture = picture.each(_sixteen_bit)
+        first = picture.first
+    if policy is ColourPolicy.KEEP and first.interpretation in ("srgb", "rgb16", "rgb", *_GREY):
+        from_profile(first)  # raises if it is damaged
+        return picture.each(to_plain).noting("colour profile kept")
+    if _is_already(first, space):
+        if policy is ColourPolicy.P3:
+            return picture.each(to_plain).noting("colour profile is Display P3")
+        return picture.each(without_profile).each(to_plain).noting("colour profile is sRGB")
+    return picture.each(lambda frame: from_profile(frame, space)).noting(
+        f"colour profile converted to {_SPACES[space]}"
+    )
+
+
+def _is_already(image: pyvips.Image, space: str) -> bool:
     """Whether converting out of the embedded profile changes no colour by more than one level of 255.
 
     Most profiles in the wild are sRGB under many names and sizes, and converting out of them costs a fifth of a
@@ -49,12 +97,13 @@ def _is_srgb(image: pyvips.Image) -> bool:
     if image.interpretation != "srgb" or image.format != "uchar":
         return False
     profile: bytes = image.get(PROFILE)
-    digest = hashlib.sha256(profile).digest()
+    digest = hashlib.sha256(profile + space.encode()).digest()
     known = _KNOWN_PROFILES.get(digest)
     if known is None:
         row = pyvips.Image.new_from_memory(_COLOURS, len(_COLOURS) // 3, 1, 3, "uchar").copy(interpretation="srgb")
         row.set_type(pyvips.GValue.blob_type, PROFILE, profile)
-        known = max(abs(a - b) for a, b in zip(bytes(from_profile(row).write_to_memory()), _COLOURS, strict=True)) <= 1
+        there = bytes(from_profile(row, space).write_to_memory())
+        known = max(abs(a - b) for a, b in zip(there, _COLOURS, strict=True)) <= 1
         if len(_KNOWN_PROFILES) >= _MOST_PROFILES:
             _KNOWN_PROFILES.clear()
         _KNOWN_PROFILES[digest] = known
@@ -71,21 +120,43 @@ _COLOURS = bytes(
 """Six levels of each colour, and every grey."""
 
 
-def from_profile(image: pyvips.Image) -> pyvips.Image:
-    """Convert out of the embedded profile; grey stays grey."""
+def from_profile(image: pyvips.Image, space: str = "srgb") -> pyvips.Image:
+    """Convert out of the embedded profile into `srgb` (none attached) or `p3` (attached); grey stays grey."""
     grey = image.interpretation in _GREY
-    converted = image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True, depth=8)
-    converted = without_profile(converted)
+    intent = intent_of(image.get(PROFILE))
+    converted = _transformed(image, "srgb" if grey else space, embedded=True, intent=intent)
     if grey and converted.bands >= 3:
         # Grey through a profile comes back as three equal bands.
         converted = joined(converted[0], converted[3] if converted.hasalpha() else None)
-    return eight_bit(converted)
+    return converted
+
+
+def from_lab(image: pyvips.Image, space: str) -> pyvips.Image:
+    """Convert LAB, which is relative to D50 in a file as in a profile."""
+    image = image.colourspace("lab").copy()
+    image.remove(PROFILE)
+    image = image.icc_export(output_profile=space, pcs="lab", intent="relative", depth=8)
+    return eight_bit(image if space == "p3" else without_profile(image))
+
+
+def _transformed(image: pyvips.Image, space: str, *, intent: str = "relative", **source: object) -> pyvips.Image:
+    """Through LittleCMS, relative colorimetric with black point compensation: what browsers and Photoshop do."""
+    image = image.icc_transform(space, intent=intent, black_point_compensation=True, depth=8, **source)
+    return eight_bit(image if space == "p3" else without_profile(image))
+
+
+def _sixteen_bit(image: pyvips.Image) -> pyvips.Image:
+    """Floats of 0 to 1, as a profile is to see them."""
+    grey = image.bands < 3
+    return (image * 65535).cast("ushort").copy(interpretation="grey16" if grey else "rgb16")
 
 
 def to_plain(image: pyvips.Image) -> pyvips.Image:
-    """Convert by interpretation alone: 16-bit to 8, CMYK by libvips' own profile, LAB, grey, palettes."""
+    """Convert by interpretation alone: 16-bit to 8, CMYK by libvips' own profile, grey, palettes, linear light."""
     if image.interpretation == "multiband" or (image.bands < 3 and image.interpretation not in _GREY):
         image = image.copy(interpretation="srgb" if image.bands >= 3 else "b-w")
+    if image.interpretation == "cmyk":
+        return _transformed(image, "srgb", input_profile="cmyk")
     grey = image.interpretation in _GREY
     return eight_bit(image.colourspace("b-w" if grey else "srgb"))
 
@@ -107,7 +178,29 @@ def without_profile(image: pyvips.Image) -> pyvips.Image:
 
 def to_rgb(image: pyvips.Image) -> pyvips.Image:
     """Three colour bands, for what needs a coloured background."""
-    return image.colourspace("srgb") if image.interpretation in _GREY else image
+    if image.interpretation not in _GREY:
+        return image
+    # A profile for grey cannot stay on colours.
+    return (from_profile(image) if image.get_typeof(PROFILE) else image).colourspace("srgb")
+
+
+def to_grey(image: pyvips.Image) -> pyvips.Image:
+    """One band of brightness; a profile for colours cannot stay on it."""
+    if image.interpretation in _GREY:
+        return image
+    return (from_profile(image) if image.get_typeof(PROFILE) else image).colourspace("b-w")
+
+
+def in_colours_of(picture: pyvips.Image, drawing: pyvips.Image) -> pyvips.Image:
+    """A drawing in sRGB as it has to be painted onto a picture that keeps its own profile."""
+    if not picture.get_typeof(PROFILE) or picture.interpretation in _GREY:
+        return drawing
+    colours = drawing.extract_band(0, n=3).copy(interpretation="srgb").icc_import(input_profile="srgb", pcs="lab")
+    colours = colours.copy()
+    colours.set_type(pyvips.GValue.blob_type, PROFILE, picture.get(PROFILE))
+    colours = without_profile(colours.icc_export(pcs="lab", intent="relative", depth=8))
+    joined_again = colours if drawing.bands == 3 else colours.bandjoin(drawing[3])
+    return joined_again.cast("uchar").copy(interpretation="srgb")
 
 
 def joined(colours: pyvips.Image, alpha: pyvips.Image | None) -> pyvips.Image:
@@ -124,6 +217,9 @@ def with_alpha(image: pyvips.Image) -> pyvips.Image:
 def bands_of(colour: Colour, image: pyvips.Image) -> list[float]:
     """A colour as the band values of an 8-bit image."""
     rgb = [float(colour.red), float(colour.green), float(colour.blue)]
+    if image.get_typeof(PROFILE) and image.interpretation not in _GREY:
+        point = pyvips.Image.black(1, 1, bands=3).linear(1, rgb).cast("uchar").copy(interpretation="srgb")
+        rgb = [float(level) for level in in_colours_of(image, point).getpoint(0, 0)]
     if image.interpretation in _GREY:
         rgb = [0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]]
     return [*rgb, float(colour.alpha)] if image.hasalpha() else rgb

@@ -14,8 +14,10 @@ import pyvips
 from proxy.errors import NotAnImage, OriginalTooLarge
 from proxy.imaging.foreign import FOREIGN, load_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.lab_tiff import open_lab
 from proxy.imaging.moving import MOVING, load_moving
 from proxy.imaging.picture import Picture
+from proxy.imaging.stated_colours import gain_map_note, with_stated_profile
 from proxy.plan.animation import SLOWED_MS, merged, shown
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, Truncated
@@ -39,7 +41,12 @@ def open_original(path: str, found: Format, limits: RenderLimits, **options: obj
     if found is Format.AVIF:
         primary = load(path)
         options["page"] = primary.get("heif-primary") if primary.get_typeof("heif-primary") else 0
-    return load(path, access="sequential", **options)
+    try:
+        return load(path, access="sequential", **options)
+    except pyvips.Error:
+        if found is Format.TIFF and (lab := open_lab(path)) is not None:
+            return lab
+        raise
 
 
 def read_svg(path: str, limits: RenderLimits) -> bytes:
@@ -80,7 +87,8 @@ def load(
     if target is not None:
         options |= shrinking(info, target)
     if len(kept) == 1:
-        return Picture((open_original(path, info.format, limits, **options),), orientation=info.orientation)
+        image = with_stated_profile(open_original(path, info.format, limits, **options), path, info.format)
+        return Picture((image,), orientation=info.orientation, notes=gain_map_note(path, info.format))
     strip = open_original(path, info.format, limits, n=kept[-1] + 1, **options)
     return split(strip, info, kept)
 

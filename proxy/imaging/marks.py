@@ -13,7 +13,7 @@ from html import escape
 import pyvips
 
 from proxy.errors import CannotRender
-from proxy.imaging.colours import to_rgb, with_alpha
+from proxy.imaging.colours import in_colours_of, to_rgb, with_alpha
 from proxy.imaging.fonts import font_options
 from proxy.imaging.picture import Picture
 from proxy.imaging.steps import scaled, turned
@@ -165,7 +165,7 @@ def tiled(mark: pyvips.Image, cell: Size, size: Size) -> pyvips.Image:
 
 def draw(picture: Picture, mark: pyvips.Image, gravity: Gravity, dx: int, dy: int) -> Picture:
     """Draw a mark on each frame; what sticks out is cut off."""
-    mark = mark.copy_memory()
+    mark = in_colours_of(picture.first, mark).copy_memory()
     box = place(Size(mark.width, mark.height), picture.size, gravity, dx, dy)
     seen = box.within(picture.size)
     if seen is None:

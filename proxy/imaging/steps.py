@@ -14,7 +14,7 @@ from typing import Any
 
 import pyvips
 
-from proxy.imaging.colours import bands_of, fits_grey, to_rgb, with_alpha
+from proxy.imaging.colours import bands_of, fits_grey, to_grey, to_rgb, with_alpha
 from proxy.imaging.picture import Picture
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Box, Gravity, Size, place
@@ -215,7 +215,7 @@ def sharpen(picture: Picture, operation: Sharpen) -> Picture:
 
 def grayscale(picture: Picture, _: Grayscale) -> Picture:
     """Take the colour out."""
-    return picture.each(lambda frame: frame.colourspace("b-w"))
+    return picture.each(to_grey)
 
 
 def flatten(picture: Picture, operation: Flatten) -> Picture:

@@ -186,7 +186,7 @@ def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
     if picture.has_alpha and not target.holds_alpha:
         picture = picture.each(lambda frame: flattened(frame, output.background)).noting("transparency flattened")
     if picture.first.get_typeof(PROFILE):
-        if output.colour is not ColourPolicy.KEEP:
+        if output.colour is ColourPolicy.SRGB:
             picture = picture.each(without_profile)
         elif target not in HOLDS_PROFILE:
             picture = picture.each(from_profile).noting("colour profile converted to sRGB")

@@ -140,6 +140,8 @@ class ColourPolicy(StrEnum):
 
     SRGB = "srgb"
     """Converted to sRGB; no profile is attached."""
+    P3 = "p3"
+    """Converted to Display P3, whose profile is attached; sRGB in a format that holds no profile."""
     KEEP = "keep"
     """Kept in the original's RGB or grey profile, which is attached; CMYK becomes sRGB all the same."""
 

@@ -214,7 +214,7 @@ class PresetTable(Table):
     metadata: Annotated[Metadata, Field(strict=False)] = Metadata.NONE
     """What is kept of the original's metadata; never the position."""
     color: Annotated[ColourPolicy, Field(strict=False)] = ColourPolicy.SRGB
-    """Convert to sRGB, or keep the original's colour profile."""
+    """Convert to sRGB or Display P3, or keep the original's colour profile."""
     animation: Annotated[Animation, Field(strict=False)] = Animation.KEEP
     """Keep all frames where the format can hold them, or only the first."""
     max_frames: Annotated[int, Between(1, 10_000)] | None = None
