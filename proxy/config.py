@@ -23,7 +23,16 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from proxy.machine import usable_cpus, usable_memory
-from proxy.setting_values import BUCKET, MIB, Bytes, Seconds, checked_store_url, host_names, parse_signing_keys
+from proxy.setting_values import (
+    BUCKET,
+    MIB,
+    Bytes,
+    Seconds,
+    checked_store_url,
+    host_names,
+    parse_signing_keys,
+    words_of,
+)
 
 PREFIX = "IMGBANG_"
 
@@ -135,6 +144,18 @@ class Settings(BaseSettings):
         default=False, description="Render SVG originals (to PNG). Off: they are only served as they are, sandboxed."
     )
 
+    max_svg_bytes: Bytes = Field(MIB // 2, ge=1024, description="Largest SVG, in bytes, unpacked.")
+    pdf: bool = Field(
+        default=False,
+        description="Render the first page of PDF originals; needs the extra `pdf`. Off: they are only "
+        "served for download.",
+    )
+    auto_formats: str = Field(
+        "avif,webp",
+        description='What `format = "auto"` chooses from, the preferred one first: `avif`, `webp`, and `jxl`, which '
+        "needs the extra `formats`. Browsers that name none of them get JPEG, PNG or GIF.",
+    )
+
     cache_bytes: Bytes = Field(128 * MIB, ge=0, description="Results kept in memory; 0 switches this cache off.")
     cache_entry_bytes: Bytes = Field(2 * MIB, ge=0, description="Largest result kept in memory.")
     freshness: Seconds = Field(
@@ -240,6 +261,14 @@ class Settings(BaseSettings):
     @classmethod
     def _check_mark_hosts(cls, value: str) -> str:
         host_names(value)
+        return value
+
+    @field_validator("auto_formats")
+    @classmethod
+    def _check_auto_formats(cls, value: str) -> str:
+        names = words_of(value)
+        if not set(names) <= {"avif", "webp", "jxl"} or len(set(names)) != len(names):
+            raise ValueError("expected avif, webp and jxl, each at most once, separated by commas")
         return value
 
     @field_validator("presets")

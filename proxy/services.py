@@ -24,13 +24,15 @@ from proxy.delivery.result import Result
 from proxy.delivery.results import Results
 from proxy.delivery.saving import Saver
 from proxy.delivery.staging import Staging
+from proxy.imaging.extras import missing_extra
 from proxy.imaging.job import RenderLimits
 from proxy.imaging.workers import RenderWorkers
 from proxy.metrics import Metrics
 from proxy.plan.animation import OverBudget
+from proxy.plan.output import Format, Target
 from proxy.plan.planner import Planner, PresetBook
 from proxy.reload import BUCKET_INTERVAL, FILE_INTERVAL, BucketLook, FileLook, PresetWatcher
-from proxy.setting_values import host_names
+from proxy.setting_values import host_names, words_of
 from proxy.stores.base import Source, Store
 from proxy.stores.breaker import GuardedSource, GuardedStore
 from proxy.stores.connect import connect, connect_source, file_path
@@ -68,6 +70,7 @@ class Services:
 async def services(settings: Settings) -> AsyncIterator[Services]:
     """Start everything, in order; stop everything in reverse when the block ends."""
     async with AsyncExitStack() as stack:
+        check_extras(settings)
         metrics = Metrics()
         book = PresetBook()
         await _watch_presets(stack, settings, book, metrics)
@@ -145,7 +148,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings,
             metrics=metrics,
             book=book,
-            planner=Planner(book),
+            planner=Planner(book, candidates=auto_candidates(settings)),
             renderer=renderer,
             passthrough=Passthrough(source, gates["stream"], freshness),
             purger=purger,
@@ -159,6 +162,25 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         )
 
 
+def auto_candidates(settings: Settings) -> tuple[Target, ...]:
+    """What `format = "auto"` chooses from, the preferred one first."""
+    return tuple(Target(name) for name in words_of(settings.auto_formats))
+
+
+def check_extras(settings: Settings) -> None:
+    """Raise SettingsProblems where a setting asks for what is not installed."""
+    wanted = {
+        f"IMGBANG_AUTO_FORMATS={settings.auto_formats}": Format.JXL
+        if "jxl" in words_of(settings.auto_formats)
+        else None,
+        "IMGBANG_SVG=true": Format.SVG if settings.svg else None,
+        "IMGBANG_PDF=true": Format.PDF if settings.pdf else None,
+    }
+    missing = {setting: missing_extra(known) for setting, known in wanted.items() if known is not None}
+    if problems := tuple(f"{setting}: needs the extra imgbang[{extra}]" for setting, extra in missing.items() if extra):
+        raise SettingsProblems(problems)
+
+
 def render_limits(settings: Settings) -> RenderLimits:
     """What render workers refuse."""
     return RenderLimits(
@@ -167,6 +189,8 @@ def render_limits(settings: Settings) -> RenderLimits:
         max_result_side=settings.max_result_side,
         max_result_pixels=settings.max_result_pixels,
         svg=settings.svg,
+        max_svg_bytes=settings.max_svg_bytes,
+        pdf=settings.pdf,
         over_budget=OverBudget(settings.over_budget),
         animation_seconds=settings.animation_seconds,
     )

@@ -67,6 +67,11 @@ def parse_signing_keys(text: str) -> dict[str, str]:
     return keys
 
 
+def words_of(text: str) -> tuple[str, ...]:
+    """Read `avif,webp`: words separated by commas, in their order."""
+    return tuple(piece.strip().lower() for piece in text.split(",") if piece.strip())
+
+
 def host_names(text: str) -> frozenset[str]:
     """Read `img.example.com,cdn.example.com:8080`."""
     names = frozenset(piece.strip().lower() for piece in text.split(",") if piece.strip())

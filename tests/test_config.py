@@ -192,3 +192,9 @@ def test_mark_hosts() -> None:
     assert host_names(" IMG.example.com, cdn.example.com:8080,") == {"img.example.com", "cdn.example.com:8080"}
     for wrong in ("https://img.example.com", "img.example.com/x", "a b", "user@host"):
         assert len(problems_of(mark_hosts=wrong)) == 1
+
+
+@pytest.mark.parametrize("value", ["png", "avif,avif", "webp;jxl"])
+def test_auto_formats(value: str) -> None:
+    """Only formats that a browser can be asked about, each once."""
+    assert "expected avif, webp and jxl" in problems_of(auto_formats=value)[0]

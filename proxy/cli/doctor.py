@@ -25,7 +25,7 @@ from proxy.machine import usable_cpus, usable_memory
 from proxy.plan.operations import Resize
 from proxy.plan.output import Format, Output, Target
 from proxy.plan.preset_file import PresetProblems, read_presets
-from proxy.services import hidden_prefix, render_limits
+from proxy.services import check_extras, hidden_prefix, render_limits
 from proxy.stores.connect import connect, connect_source
 
 _PROBE_KEY = "imgbang-doctor/probe"
@@ -94,6 +94,10 @@ async def _surroundings(settings: Settings) -> AsyncIterator[Finding]:
         hidden_prefix(settings.originals, settings.results)
     except SettingsProblems as error:
         yield Finding("settings", good=False, text=str(error))
+    try:
+        check_extras(settings)
+    except SettingsProblems as error:
+        yield Finding("extras", good=False, text=str(error))
     token = settings.admin_token
     if token is not None and len(token.get_secret_value()) < 32:
         yield Finding("admin token", good=False, text="shorter than 32 characters: it can be guessed")

@@ -14,6 +14,7 @@ from proxy.errors import ProxyError
 from proxy.plan.planner import Planner, PresetBook, describe
 from proxy.plan.preset_file import PresetProblems, read_presets
 from proxy.plan.request import AskOriginal, ImageRequest
+from proxy.services import auto_candidates
 
 
 def explain(
@@ -22,7 +23,8 @@ def explain(
     accept: Annotated[str | None, typer.Option(help="The Accept header to negotiate with.")] = None,
 ) -> None:
     """Explain how a URL is read: key, preset, canonical plan, fingerprint, the name of its result."""
-    path = Path(settings_or_exit().presets)
+    settings = settings_or_exit()
+    path = Path(settings.presets)
     try:
         book = PresetBook(read_presets(path.read_text(encoding="utf-8"), name=path.name))
     except (OSError, UnicodeDecodeError) as error:
@@ -31,7 +33,7 @@ def explain(
     except PresetProblems as problems:
         typer.echo(str(problems), err=True)
         raise typer.Exit(1) from None
-    planner = Planner(book)
+    planner = Planner(book, candidates=auto_candidates(settings))
     try:
         readings = planner.read(url if url.startswith("/") else f"/{url}")
         said = [_explain(planner, reading, accept) for reading in readings]

@@ -118,9 +118,11 @@ def _kind(head: bytes) -> Format | None:
     if head.startswith(b"\x1f\x8b"):
         return None  # a gzip file may hold an SVG or anything; a browser could not show it as it is
     try:
-        return sniff(head)
+        found = sniff(head)
     except NotAnImage:
         return None
+    # A document is no image, and may hold scripts of its own.
+    return None if found is Format.PDF else found
 
 
 async def _first(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:

@@ -120,7 +120,7 @@ def result_name(plan: Plan) -> str:
     return f"{result_base(plan.key)}!{plan.fingerprint}.{_extension(plan)}"
 
 
-_PICTURE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "avif", "tif", "tiff", "bmp", "ico")
+_PICTURE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "avif", "tif", "tiff", "bmp", "ico", "jxl")
 
 
 def _extension(plan: Plan) -> str:

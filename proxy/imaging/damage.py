@@ -15,6 +15,7 @@ from proxy.plan.output import Format
 
 _TAIL_BYTES = 65_536
 """An end mark is looked for in this many last bytes: cameras and editors append things behind it."""
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SAID_BY_CODECS = ("premature end", "unexpected end", "seek error", "read error at")
 
 
@@ -25,9 +26,26 @@ def reading(path: str, found: Format) -> AbstractContextManager[None]:
 
 def damage(path: str, found: Format, text: str) -> CannotRender:
     """The error that a failed decode deserves; `text` is what the codec said."""
+    if found is Format.JPEG and (bits := jpeg_precision(path)) not in (None, 8):
+        return CannotRender(f"the original is a JPEG of {bits} bits a channel, which cannot be decoded here")
     if any(words in text.lower() for words in _SAID_BY_CODECS) or ends_early(path, found):
         return TruncatedImage("the original ends too early")
     return CannotRender(f"the original is a damaged {found.value.upper()}, or of a kind that cannot be decoded")
+
+
+def jpeg_precision(path: str) -> int | None:
+    """The bits of each channel of a JPEG, by its frame header; a decoder of eight bits fails on the pixels only."""
+    with Path(path).open("rb") as file:
+        file.seek(2)
+        for _ in range(1000):  # an honest file has a dozen segments before it
+            head = file.read(4)
+            if len(head) < 4 or head[0] != 0xFF:
+                return None
+            if head[1] in _FRAME_HEADERS:
+                precision = file.read(1)
+                return precision[0] if precision else None
+            file.seek(int.from_bytes(head[2:], "big") - 2, 1)
+    return None
 
 
 def ends_early(path: str, found: Format) -> bool:
@@ -48,6 +66,8 @@ def ends_early(path: str, found: Format) -> bool:
             return int.from_bytes(head[4:8], "little") + 8 > size
         case Format.BMP:
             return int.from_bytes(head[2:6], "little") > size
+        case Format.PDF:
+            return b"%%EOF" not in tail
         case Format.AVIF | Format.HEIC:
             return _boxes_end(path) > size
         case _:

@@ -14,14 +14,18 @@ from proxy.errors import NotAnImage, OriginalTooLarge
 from proxy.imaging.damage import reading
 from proxy.imaging.foreign import FOREIGN, open_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.jxl import read_header
 from proxy.imaging.loading import open_original
 from proxy.imaging.moving import apng_frames, is_avif_sequence, open_moving
+from proxy.imaging.pdf import read_page
 from proxy.imaging.sizes import DRAWN
 from proxy.imaging.sniff import sniff_file
 from proxy.plan.output import Format
 
 _BASE_BYTES = 16 << 20
 """What a render needs besides the picture: line buffers, the codec's tables, the encoder."""
+_DRAWING_BYTES = 64 << 20
+"""What drawing an SVG or a page needs besides the picture: fonts, and images inside of it."""
 
 
 def inspect(path: str, limits: RenderLimits) -> SourceInfo:
@@ -29,8 +33,10 @@ def inspect(path: str, limits: RenderLimits) -> SourceInfo:
     found = sniff_file(path)
     if found is Format.SVG:
         _check_svg(path, limits)
-    foreign = found in FOREIGN
-    info = _inspect_foreign(path, found) if foreign else _inspect_header(path, found, limits)
+    if found is Format.PDF and not limits.pdf:
+        raise NotAnImage("the original is a PDF document, and rendering PDF is switched off here")
+    with reading(path, found):
+        info = _inspect(path, found, limits)
     _check(info, limits)
     return info
 
@@ -42,11 +48,38 @@ def _check_svg(path: str, limits: RenderLimits) -> None:
         raise OriginalTooLarge(f"an SVG may have {limits.max_svg_bytes} bytes here, this one has {size}")
 
 
+def _inspect(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
+    if found in FOREIGN:
+        return _inspect_foreign(path, found)
+    if found is Format.AVIF and is_avif_sequence(path):
+        return _inspect_sequence(path)
+    if found is Format.JXL:
+        return _inspect_jxl(path)
+    if found is Format.PDF:
+        page = read_page(path)
+        return SourceInfo(
+            Format.PDF, page.width, page.height, frames=1, bands=3, has_alpha=False, orientation=1, interlaced=False,
+            estimated_bytes=_DRAWING_BYTES, pages=page.pages,
+        )  # fmt: skip
+    return _inspect_header(path, found, limits)
+
+
+def _inspect_jxl(path: str) -> SourceInfo:
+    header = read_header(path)
+    width, height, orientation = header.width, header.height, header.orientation
+    if not header.jpeg:  # the codec turns what is not a JPEG in other clothes
+        width, height = (height, width) if orientation > 4 else (width, height)
+        orientation = 1
+    return SourceInfo(
+        Format.JXL, width, height, frames=1, bands=header.channels, has_alpha=header.alpha, orientation=orientation,
+        interlaced=False, estimated_bytes=_BASE_BYTES + (12 + 4 * header.channels) * width * height,
+    )  # fmt: skip
+
+
 def _inspect_foreign(path: str, found: Format) -> SourceInfo:
-    with reading(path, found):
-        image = open_foreign(path, found)
-        alpha = image.has_transparency_data
-        width, height = image.size
+    image = open_foreign(path, found)
+    alpha = image.has_transparency_data
+    width, height = image.size
     bands = (1 if image.mode in ("1", "L", "LA") else 3) + alpha
     # The file, Pillow's pixels, their conversion, and the copy handed to libvips; measured.
     estimate = _BASE_BYTES + (24 if found is Format.HEIC else 14) * width * height
@@ -54,27 +87,23 @@ def _inspect_foreign(path: str, found: Format) -> SourceInfo:
 
 
 def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
-    with reading(path, found):
-        if found is Format.AVIF and is_avif_sequence(path):
-            return _inspect_sequence(path)
-        image = open_original(path, found, limits)
-        animated = found in (Format.GIF, Format.WEBP)
-        frames = _number(image, "n-pages", 1) if animated else 1
-        if found is Format.PNG:
-            frames = apng_frames(path)
-        interlaced = found in (Format.JPEG, Format.PNG) and _number(image, "interlaced", 0) == 1
-        orientation = _number(image, "orientation", 1)
-        return SourceInfo(
-            format=found,
-            width=image.width,
-            height=image.height,
-            frames=frames,
-            bands=image.bands,
-            has_alpha=bool(image.hasalpha()),
-            orientation=orientation if 1 <= orientation <= 8 else 1,
-            interlaced=interlaced,
-            estimated_bytes=_BASE_BYTES + _decoder_bytes(image, found, interlaced, frames),
-        )
+    image = open_original(path, found, limits)
+    counted = _number(image, "n-pages", 1)
+    frames = apng_frames(path) if found is Format.PNG else counted if found in (Format.GIF, Format.WEBP) else 1
+    interlaced = found in (Format.JPEG, Format.PNG) and _number(image, "interlaced", 0) == 1
+    orientation = _number(image, "orientation", 1)
+    return SourceInfo(
+        format=found,
+        width=image.width,
+        height=image.height,
+        frames=frames,
+        bands=image.bands,
+        has_alpha=bool(image.hasalpha()),
+        orientation=orientation if 1 <= orientation <= 8 else 1,
+        interlaced=interlaced,
+        estimated_bytes=_BASE_BYTES + _decoder_bytes(image, found, interlaced, frames),
+        pages=counted if found is Format.TIFF else 1,
+    )
 
 
 def _inspect_sequence(path: str) -> SourceInfo:
@@ -108,10 +137,13 @@ def _decoder_bytes(image: pyvips.Image, found: Format, interlaced: bool, frames:
     bands: int = image.bands
     deep = image.format in ("ushort", "short")
     match found:
+        case Format.SVG:
+            return _DRAWING_BYTES
         case Format.JPEG:
             return pixels * bands * 2 if interlaced else 0  # every coefficient
         case Format.PNG:
-            return pixels * bands * (2 if deep else 1) if interlaced else 0
+            composed = pixels * 16 if frames > 1 else 0
+            return composed + (pixels * bands * (2 if deep else 1) if interlaced else 0)
         case Format.AVIF:
             return pixels * (24 if deep else 16)  # libheif keeps planes, tiles and an interleaved copy
         case Format.GIF:

@@ -23,6 +23,7 @@ class RenderLimits:
     """Of the result, all frames together."""
     svg: bool = False
     max_svg_bytes: int = 524_288
+    pdf: bool = False
     over_budget: OverBudget = OverBudget.FEWER
     """What happens to an animation over these limits, where the output does not say."""
     animation_seconds: float = 6.0
@@ -46,6 +47,8 @@ class SourceInfo:
     """Progressive JPEG or interlaced PNG: the decoder must hold the whole picture."""
     estimated_bytes: int
     """Memory that decoding is estimated to need."""
+    pages: int = 1
+    """Of a document; the first is what is read."""
 
 
 @dataclass(frozen=True, slots=True)

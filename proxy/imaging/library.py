@@ -27,6 +27,8 @@ import pyvips
 
 from proxy.errors import OriginalTooLarge, ProxyError
 from proxy.imaging.foreign import HEIC_VERSION
+from proxy.imaging.jxl import JXL_VERSION
+from proxy.imaging.pdf import PDF_VERSION
 
 LOADERS = ("Jpeg", "Png", "Nsgif", "Webp", "Heif", "Tiff")
 SAVERS = ("Jpeg", "Png", "Cgif", "Webp", "Heif", "Tiff")
@@ -58,8 +60,9 @@ def allow(tree: str, names: tuple[str, ...]) -> None:
 def versions() -> str:
     """The libraries that decide what pixels come out; part of every result's identity."""
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
-    heic = f" heic-{HEIC_VERSION}" if HEIC_VERSION else ""
-    return f"libvips-{libvips} pillow-{PIL.__version__}{heic}"
+    extras = {"heic": HEIC_VERSION, "jxl": JXL_VERSION, "pdfium": PDF_VERSION}
+    said = "".join(f" {name}-{number}" for name, number in extras.items() if number)
+    return f"libvips-{libvips} pillow-{PIL.__version__}{said}"
 
 
 @contextmanager

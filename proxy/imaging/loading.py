@@ -6,23 +6,22 @@ factor of two is left for the good resize that follows.
 
 from __future__ import annotations
 
-import zlib
-from pathlib import Path
-
 import pyvips
 
-from proxy.errors import NotAnImage, OriginalTooLarge
 from proxy.imaging.foreign import FOREIGN, load_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.jxl import load_jxl
 from proxy.imaging.lab_tiff import open_lab
 from proxy.imaging.moving import MOVING, load_moving
+from proxy.imaging.pdf import draw_page
 from proxy.imaging.picture import Picture
 from proxy.imaging.stated_colours import gain_map_note, with_stated_profile
+from proxy.imaging.svg import read_svg
 from proxy.plan.animation import SLOWED_MS, merged, shown
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, Truncated
 
-_LOADERS = {
+LOADERS = {
     Format.JPEG: pyvips.Image.jpegload,
     Format.PNG: pyvips.Image.pngload,
     Format.GIF: pyvips.Image.gifload,
@@ -33,11 +32,11 @@ _LOADERS = {
 
 
 def open_original(path: str, found: Format, limits: RenderLimits, **options: object) -> pyvips.Image:
-    """Open with the loader of its format; only the header is read. Not for BMP and ICO."""
+    """Open with the loader of its format; only the header is read. For those of libvips: see `LOADERS`."""
     if found is Format.SVG:
         # From memory: from a file name, librsvg would resolve references to other files.
-        return pyvips.Image.svgload_buffer(read_svg(path, limits), **options)
-    load = _LOADERS[found]
+        return pyvips.Image.svgload_buffer(read_svg(path, limit=limits.max_svg_bytes).body, **options)
+    load = LOADERS[found]
     if found is Format.AVIF:
         primary = load(path)
         options["page"] = primary.get("heif-primary") if primary.get_typeof("heif-primary") else 0
@@ -47,22 +46,6 @@ def open_original(path: str, found: Format, limits: RenderLimits, **options: obj
         if found is Format.TIFF and (lab := open_lab(path)) is not None:
             return lab
         raise
-
-
-def read_svg(path: str, limits: RenderLimits) -> bytes:
-    """The text of an SVG, unpacked if need be, up to the limit."""
-    data = Path(path).read_bytes()
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    try:
-        text = zlib.decompressobj(wbits=31).decompress(data, limits.max_svg_bytes + 1)
-    except zlib.error as error:
-        raise NotAnImage("the original is not an image of a known kind") from error
-    if len(text) > limits.max_svg_bytes:
-        raise OriginalTooLarge(f"an SVG may have {limits.max_svg_bytes} bytes here, unpacked")
-    if b"<svg" not in text[:4096].lower():
-        raise NotAnImage("the original is not an image of a known kind")
-    return text
 
 
 def load(
@@ -81,6 +64,11 @@ def load(
     """
     if info.format in FOREIGN:
         return Picture((load_foreign(path, info.format),))
+    if info.format is Format.JXL:
+        return load_jxl(path, fail_on=failing(info.format, output))
+    if info.format is Format.PDF:
+        scale = 1.0 if target is None else min(target.width / info.width, target.height / info.height)
+        return Picture((draw_page(path, scale=scale),))
     if info.frames > 1 and info.format in MOVING and (len(kept) > 1 or info.format is Format.AVIF):
         return load_moving(path, info, kept, target)
     options: dict[str, object] = {"fail_on": failing(info.format, output)}
@@ -88,7 +76,10 @@ def load(
         options |= shrinking(info, target)
     if len(kept) == 1:
         image = with_stated_profile(open_original(path, info.format, limits, **options), path, info.format)
-        return Picture((image,), orientation=info.orientation, notes=gain_map_note(path, info.format))
+        notes = gain_map_note(path, info.format)
+        if info.format is Format.SVG:
+            notes = read_svg(path, limit=limits.max_svg_bytes).notes
+        return Picture((image,), orientation=info.orientation, notes=notes)
     strip = open_original(path, info.format, limits, n=kept[-1] + 1, **options)
     return split(strip, info, kept)
 

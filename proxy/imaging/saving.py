@@ -12,6 +12,7 @@ import pyvips
 
 from proxy.errors import ResultTooLarge
 from proxy.imaging.foreign import encode_foreign
+from proxy.imaging.jxl import encode_jxl
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output
 
@@ -23,7 +24,7 @@ MAX_SIDE: Mapping[Format, int] = {
 HOLDS_PROFILE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.TIFF})
 HOLDS_EXIF = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF})
 
-QUALITY: Mapping[Format, int] = {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 55}
+QUALITY: Mapping[Format, int] = {Format.JPEG: 80, Format.WEBP: 80, Format.AVIF: 55, Format.JXL: 80}
 """About equal to the eye. Lossless formats ignore the quality."""
 
 GIF_CHANGE = 8
@@ -140,6 +141,14 @@ def save_avif(image: pyvips.Image, output: Output, path: str, keep: str) -> None
     )
 
 
+def save_jxl(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
+    """Lossy or lossless, without metadata; effort 4 is five times as fast as 5, for half a dB."""
+    del keep  # the encoder takes sRGB and grey as they are
+    effort = max(1, _effort(output, 4, 9))
+    quality = _quality(output, Format.JXL)
+    Path(path).write_bytes(encode_jxl(image, quality=quality, effort=effort, lossless=output.lossless))
+
+
 def save_tiff(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
     """Lossless and small."""
     del output  # nothing of it concerns a TIFF
@@ -156,5 +165,6 @@ SAVERS: Mapping[Format, Callable[[pyvips.Image, Output, str, str], None]] = {
     Format.GIF: save_gif,
     Format.WEBP: save_webp,
     Format.AVIF: save_avif,
+    Format.JXL: save_jxl,
     Format.TIFF: save_tiff,
 }

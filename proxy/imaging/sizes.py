@@ -14,7 +14,7 @@ from proxy.plan.output import Format
 SCALING = (Resize, Scale, Area)
 """The operations that do nothing but scale to their size; a list that begins with one is decoded smaller."""
 
-DRAWN = (Format.SVG,)
+DRAWN = (Format.SVG, Format.PDF)
 """Formats without pixels of their own: they are drawn at the size asked for, which the result's limits bound."""
 
 

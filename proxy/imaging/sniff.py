@@ -24,13 +24,13 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"II+\x00", Format.TIFF),
     (b"MM\x00+", Format.TIFF),
     (b"\x00\x00\x01\x00", Format.ICO),
+    (b"\xff\x0a", Format.JXL),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", Format.JXL),
+    (b"%PDF-", Format.PDF),
 )
 
 _REFUSED: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF-", "a PDF document"),
     (b"8BPS", "a Photoshop document"),
-    (b"\xff\x0a", "a JPEG XL picture, which is not supported"),
-    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture, which is not supported"),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture, which is not supported"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture, which is not supported"),
     (b"\x00\x00\x02\x00", "a mouse cursor"),

@@ -149,6 +149,8 @@ def make(job: RenderJob, info: SourceInfo, frames: Frames) -> Picture:
     """Decode, do the operations, and compute the pixels."""
     begun = begin(job.operations, info)
     picture = load(job.path, info, job.output, job.limits, target=begun.target, kept=frames.kept)
+    if info.pages > 1:
+        picture = picture.noting(f"first of {info.pages} pages")
     if frames.note:
         picture = picture.noting(frames.note)
     if begun.target is not None:
@@ -167,9 +169,9 @@ def settle_format(picture: Picture, info: SourceInfo, output: Output) -> Format:
     target = output.target_for(len(picture.frames))
     if (known := target.known_format) is not None:
         return known
-    if target is Target.FAMILIAR and info.format in (Format.TIFF, Format.AVIF):
+    if target is Target.FAMILIAR and info.format in (Format.TIFF, Format.AVIF, Format.JXL):
         return Format.JPEG
-    if target in (Target.SOURCE, Target.FAMILIAR) and info.format is not Format.HEIC:
+    if target in (Target.SOURCE, Target.FAMILIAR) and info.format not in (Format.HEIC, Format.PDF):
         return Format.PNG if info.format is Format.SVG else info.format
     if len(picture.frames) > 1:
         return Format.GIF

@@ -12,7 +12,7 @@ from proxy.plan.operations import canonical_value
 
 
 class Format(StrEnum):
-    """The image formats that can be read; all but HEIC and SVG can also be written."""
+    """The image formats that can be read; all but HEIC, SVG and PDF can also be written."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -22,8 +22,10 @@ class Format(StrEnum):
     TIFF = "tiff"
     BMP = "bmp"
     ICO = "ico"
+    JXL = "jxl"
     HEIC = "heic"
     SVG = "svg"
+    PDF = "pdf"
 
     @property
     def media_type(self) -> str:
@@ -49,7 +51,8 @@ class Format(StrEnum):
 MEDIA_TYPES = {
     Format.JPEG: "image/jpeg", Format.PNG: "image/png", Format.GIF: "image/gif", Format.WEBP: "image/webp",
     Format.AVIF: "image/avif", Format.TIFF: "image/tiff", Format.BMP: "image/bmp",
-    Format.ICO: "image/vnd.microsoft.icon", Format.HEIC: "image/heic", Format.SVG: "image/svg+xml",
+    Format.ICO: "image/vnd.microsoft.icon", Format.JXL: "image/jxl", Format.HEIC: "image/heic",
+    Format.SVG: "image/svg+xml", Format.PDF: "application/pdf",
 }  # fmt: skip
 
 
@@ -68,12 +71,13 @@ class Target(StrEnum):
     TIFF = "tiff"
     BMP = "bmp"
     ICO = "ico"
+    JXL = "jxl"
     SOURCE = "source"
-    """The original's own format (SVG becomes PNG, HEIC becomes JPEG)."""
+    """The original's own format (SVG becomes PNG; HEIC and PDF become JPEG, or PNG if there is transparency)."""
     PLAIN = "plain"
     """What every browser reads: GIF when animated, PNG when there is transparency, JPEG otherwise."""
     FAMILIAR = "familiar"
-    """The original's own format; JPEG where browsers do not all read that (TIFF, AVIF), PNG for SVG."""
+    """The original's own format; JPEG where browsers do not all read that (TIFF, AVIF, JPEG XL), PNG for SVG."""
 
     @property
     def known_format(self) -> Format | None:

@@ -48,6 +48,8 @@ class PresetBook:
         self.problem = problem
 
 
+STILL_TARGETS = (Target.AVIF, Target.JXL)
+"""What a browser may prefer, and we write no animation in."""
 MOST_REMEMBERED = 4096
 """URLs whose readings and plans are remembered; the oldest are forgotten. About 2 KB each."""
 LONGEST_REMEMBERED = 512
@@ -121,9 +123,9 @@ class Planner:
 
     def _negotiate(self, output: Output, accept: str | None) -> Output:
         target = choose_target(accept, self._candidates)
-        if target is not Target.AVIF or output.animation is Animation.FIRST:
+        if target not in STILL_TARGETS or output.animation is Animation.FIRST:
             return replace(output, target=target)
-        others = [candidate for candidate in self._candidates if candidate is not Target.AVIF]
+        others = [candidate for candidate in self._candidates if candidate not in STILL_TARGETS]
         return replace(output, target=target, animated=choose_target(accept, others))
 
 
@@ -131,8 +133,13 @@ def possible_outputs(preset: Preset) -> tuple[Output, ...]:
     """Every output that a preset can come to under any Accept header: what must go when the preset is purged."""
     if not preset.auto_format:
         return (preset.output,)
-    stills = [replace(preset.output, target=target) for target in (Target.AVIF, Target.WEBP, Target.PLAIN)]
-    moving = [replace(stills[0], animated=target) for target in (Target.WEBP, Target.PLAIN)]
+    chosen = (*STILL_TARGETS, Target.WEBP, Target.PLAIN)
+    stills = [replace(preset.output, target=target) for target in chosen]
+    moving = [
+        replace(preset.output, target=still, animated=target)
+        for still in STILL_TARGETS
+        for target in (Target.WEBP, Target.PLAIN)
+    ]
     return (*stills, *moving)
 
 

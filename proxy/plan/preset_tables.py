@@ -199,8 +199,11 @@ class PresetTable(Table):
     """Operations in order, instead of the fields above: [ { resize = { width = 400 } }, { sharpen = {} } ]."""
     command: str | None = None
     """A vendor's command as in a vendor's console, instead of the fields above: "imageView2/1/w/200/h/200"."""
-    format: Literal["auto", "source", "jpeg", "jpg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico"] = "source"
-    """The result's format; auto is negotiated with the browser, source is the original's."""
+    format: Literal["auto", "source", "jpeg", "jpg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico", "jxl"] = (
+        "source"
+    )
+    """The result's format; auto is negotiated with the browser, source is the original's. jxl needs the extra
+    `formats`."""
     quality: Annotated[int, Between(1, 100)] | None = None
     """Quality of lossy formats, 1 to 100; without it, the format's default."""
     effort: Annotated[int, Between(0, 9)] | None = None

@@ -28,6 +28,12 @@ def _svg() -> Iterator[RenderLimits]:
     library.start()
 
 
+@pytest.fixture(name="pdf")
+def _pdf() -> RenderLimits:
+    """PDF switched on for one test."""
+    return RenderLimits(pdf=True)
+
+
 class Studio:
     """Renders into a folder of its own."""
 

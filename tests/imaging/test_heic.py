@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderLimits
 from proxy.imaging.transform import render
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Animation, Format, Output, Target
-from tests.corpus import corpus_files, require_corpus
-from tests.pictures import coordinates
+from tests.corpus import ROOT, corpus_files, require_corpus
+from tests.pictures import coordinates, decoded, encoded
 
 pillow_heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed: HEIC was not tried")
 
@@ -51,6 +52,45 @@ def test_a_real_heic(tmp_path: Path) -> None:
 
     assert image.size == (100, 67)
     assert len(image.convert("RGB").getcolors(1 << 24) or ()) > 1000
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_as_the_container_says(tmp_path: Path, orientation: int) -> None:
+    """A HEIC's rotation and mirroring are its container's own (irot, imir); the EXIF beside it counts no second time."""
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = coordinates(128, 64)
+    picture.save(tmp_path / "a.heic", "HEIF", exif=exif.tobytes(), quality=95)
+    upright = ImageOps.exif_transpose(decoded(encoded(picture, "JPEG", exif=exif.tobytes(), quality=95)))
+
+    _, image = _rendered(tmp_path / "a.heic", tmp_path / "out", Output(Target.PNG))
+
+    assert image.size == upright.resize(image.size).size
+    assert (image.width > image.height) == (orientation < 5)
+    apart = ImageChops.difference(image.convert("RGB"), upright.resize(image.size, Image.Resampling.LANCZOS))
+    assert max(ImageStat.Stat(apart).mean) < 4
+
+
+def test_ten_bits_and_alpha(tmp_path: Path) -> None:
+    """Ten bits become eight, and transparency stays."""
+    values = np.zeros((64, 128, 4), np.uint16)
+    values[..., 0], values[..., 3] = 65_535, 32_768
+    pillow_heif.from_bytes(mode="RGBA;16", size=(128, 64), data=values.tobytes()).save(tmp_path / "a.heic", quality=95)
+
+    _, image = _rendered(tmp_path / "a.heic", tmp_path / "out", Output(Target.PNG))
+
+    assert image.getpixel((50, 25)) == pytest.approx((255, 0, 0, 128), abs=3)
+
+
+def test_the_corpus_with_alpha_and_in_tiles(tmp_path: Path) -> None:
+    """Real files: one with transparency, one of 734 bytes."""
+    require_corpus()
+
+    _, gopher = _rendered(ROOT / "formats" / "gopher-front.heif", tmp_path / "out", Output(Target.PNG))
+    assert (gopher.mode, gopher.size, gopher.getpixel((1, 1))[3]) == ("RGBA", (78, 100), 0)
+    kind, small = _rendered(ROOT / "formats" / "image.heic", tmp_path / "out", Output())
+    assert (kind, small.size) == (Format.JPEG, (100, 100))
 
 
 def test_a_cut_heic_is_refused(tmp_path: Path) -> None:

@@ -180,11 +180,11 @@ def test_operations_are_listed_under_their_names() -> None:
 
 
 def test_targets_and_formats_agree() -> None:
-    """Every target is a format or one of the two rules; every format but HEIC and SVG can be asked for."""
+    """Every target is a format or one of the two rules; every format but HEIC, SVG and PDF can be asked for."""
     known = {target.known_format for target in Target} - {None}
 
-    assert known == set(Format) - {Format.HEIC, Format.SVG}
-    assert all(format_.media_type.startswith("image/") and format_.extension for format_ in Format)
+    assert known == set(Format) - {Format.HEIC, Format.SVG, Format.PDF}
+    assert all(format_.media_type.startswith(("image/", "application/pdf")) and format_.extension for format_ in Format)
 
 
 @pytest.mark.parametrize(

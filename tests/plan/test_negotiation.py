@@ -108,3 +108,16 @@ def test_long_headers_are_read_quickly() -> None:
     """Nothing in a header of 8 KB makes the reader slow."""
     for accept in ('"' * 8000, "\\" * 8000, 'a/b;c="\\' * 1000, "image/avif;" * 700, "," * 8000, " " * 8000):
         choose_target(accept)
+
+
+def test_formats_that_the_operator_adds() -> None:
+    """JPEG XL is chosen where it is among the candidates and the client names it; the order is the operator's."""
+    chrome = "image/avif,image/webp,image/apng,*/*;q=0.8"
+    safari = "image/webp,image/avif,image/jxl,image/heic,*/*;q=0.8"
+    candidates = (Target.JXL, Target.AVIF, Target.WEBP)
+
+    assert choose_target(safari) is Target.AVIF
+    assert choose_target(safari, candidates) is Target.JXL
+    assert choose_target(safari, (Target.WEBP, Target.JXL)) is Target.WEBP
+    assert choose_target(chrome, candidates) is Target.AVIF
+    assert choose_target("image/jxl", candidates) is Target.JXL

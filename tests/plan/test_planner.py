@@ -12,7 +12,7 @@ from proxy.plan.plan import CachePolicy
 from proxy.plan.planner import LONGEST_REMEMBERED, Planner, PresetBook, describe, possible_outputs
 from proxy.plan.preset_file import read_presets
 from proxy.plan.presets import PresetSnapshot
-from proxy.plan.request import ImageRequest
+from proxy.plan.request import AskPreset, ImageRequest
 
 TEXT = """
 adhoc = "any"
@@ -219,3 +219,16 @@ def test_long_urls_are_not_remembered() -> None:
     target = f"/cat.jpg!thumb?{'x' * LONGEST_REMEMBERED}"
 
     assert planner.read(target)[0] is not planner.read(target)[0]
+
+
+def test_a_negotiated_jxl_does_not_stop_animations() -> None:
+    """Like AVIF, JPEG XL is written without motion: an animation becomes what the client likes next."""
+    snapshot = read_presets('[presets.auto]\nformat = "auto"\nwidth = 50')
+    planner = Planner(PresetBook(snapshot), candidates=(Target.JXL, Target.AVIF, Target.WEBP))
+    reading = planner.read("/a.jpg!auto")[0]
+    assert isinstance(reading.asked, AskPreset)
+
+    plan = planner.plan(reading, "image/jxl,image/avif,image/webp")
+
+    assert (plan.output.target, plan.output.animated) == (Target.JXL, Target.WEBP)
+    assert plan.output in possible_outputs(reading.asked.preset)
