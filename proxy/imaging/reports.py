@@ -17,6 +17,7 @@ from proxy.errors import InvalidCommand
 from proxy.imaging.colours import settle_colours
 from proxy.imaging.damage import reading
 from proxy.imaging.exif_texts import enumerated_text
+from proxy.imaging.frequent import frequent_colours
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load, open_original
 from proxy.imaging.steps import flattened
@@ -39,10 +40,13 @@ _EXIF_FIELD = re.compile(r"(?P<both>.*), (?P<type>[A-Za-z]+), \d+ components?, \
 Json = dict[str, object]
 
 
-def write_report(path: str, info: SourceInfo, answer: Answer, limits: RenderLimits) -> bytes:
-    """The report about the file at `path`."""
+def write_report(path: str, info: SourceInfo, output: Output, limits: RenderLimits) -> bytes:
+    """The report that `output` asks for about the file at `path`."""
     with reading(path, info.format):
-        said = _REPORTS[answer](path, info, limits)
+        if output.answer in (Answer.UPYUN_COLOURS, Answer.UPYUN_COLOURS_DECIMAL):
+            said = _colours(path, info, output, limits)
+        else:
+            said = _REPORTS[output.answer](path, info, limits)
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -170,6 +174,14 @@ def _field_names(image: pyvips.Image) -> list[str]:
         return list(image.get_fields())
     except UnicodeDecodeError:  # a PNG's text keyword in Latin-1; EXIF names are libexif's own
         return []
+
+
+def _colours(path: str, info: SourceInfo, output: Output, limits: RenderLimits) -> Json:
+    image = load(path, info, Output(), limits, target=None)
+    found = frequent_colours(settle_colours(image, ColourPolicy.SRGB).first, output.entries or 256)
+    if output.answer is Answer.UPYUN_COLOURS:
+        return {"theme_color": [f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in found]}
+    return {"theme_color": [f"{(red << 16) | (green << 8) | blue:08d}" for red, green, blue in found]}
 
 
 def _average(path: str, info: SourceInfo, limits: RenderLimits) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy.imaging import marks, reshaping, steps, tones
+from proxy.imaging import frames, gradient, marks, reshaping, steps, tones
 from proxy.imaging.steps import Step
 from proxy.plan import operations as plan
 from proxy.plan.operations import Operation
@@ -24,4 +24,7 @@ STEPS: Mapping[type[Operation], Step] = {
     plan.Text: marks.draw_text,
     plan.MarkRow: marks.draw_row,
     plan.CutTo: reshaping.cut_to,
+    plan.FirstFrames: frames.first_frames,
+    plan.Animate: frames.animate,
+    plan.Gradient: gradient.gradient,
 }

@@ -130,7 +130,7 @@ def _report(job: RenderJob) -> RenderReport:
         path = job.result_path
     info = inspect(path, job.limits)
     with translated(lambda _: CannotRender("the original cannot be read as a picture")):
-        body = write_report(path, info, job.output.answer, job.limits)
+        body = write_report(path, info, job.output, job.limits)
     Path(job.result_path).write_bytes(body)
     return RenderReport(
         info.format,

@@ -95,6 +95,10 @@ class Answer(StrEnum):
     HUAWEI_INFO = "huawei-info"
     UPYUN_INFO = "upyun-info"
     UPYUN_META = "upyun-meta"
+    UPYUN_COLOURS = "upyun-colours"
+    """The picture's most frequent colours, at most `entries`, as `#RRGGBB`."""
+    UPYUN_COLOURS_DECIMAL = "upyun-colours-decimal"
+    """The same as numbers."""
     EXIF = "exif"
     """Every EXIF field with its text and type (Qiniu, Tencent)."""
     AVERAGE = "average"
@@ -214,6 +218,8 @@ class Output:
     slim: bool = False
     """Encode JPEG and PNG as small as can be; anything else is answered as it is."""
     answer: Answer = Answer.PICTURE
+    entries: int | None = None
+    """How many entries a list in a report has at most."""
     max_frames: int | None = None
     """Most frames of an animation, where that is fewer than the settings allow."""
     over_budget: OverBudget | None = None

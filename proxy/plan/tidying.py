@@ -19,9 +19,11 @@ from proxy.plan.operations import (
     Border,
     Crop,
     Extent,
+    FirstFrames,
     Fit,
     Flatten,
     Flip,
+    Gradient,
     Grayscale,
     How,
     Operation,
@@ -65,7 +67,7 @@ def _stays_opaque(operation: Operation) -> bool:
             return isinstance(operation, _OPAQUE)
 
 
-_OPAQUE = (Resize, Scale, Area, Crop, Slice, Flip, Blur, Sharpen, Grayscale, Watermark, Text)
+_OPAQUE = (Resize, Scale, Area, Crop, Slice, Flip, Blur, Sharpen, Grayscale, FirstFrames, Gradient, Watermark, Text)
 
 
 def _tidied(operation: Operation) -> Iterator[Operation]:

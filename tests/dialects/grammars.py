@@ -105,7 +105,12 @@ ROUND = st.one_of(
     numbers("roundPic/radius/{}", 1, 999),
     st.builds("roundPic/radiusx/!{}p/radiusy/!{}p".format, *(st.integers(1, 50),) * 2),
 )
-QINIU = st.lists(st.one_of(VIEW, QINIU_MOGR, QINIU_MARK, ROUND), min_size=1, max_size=3).map("|".join)
+ANIMATION = st.builds(
+    "animate/duration/{}/merge{}{}".format, st.integers(1, 9999),
+    st.lists(st.sampled_from(KEYS), min_size=1, max_size=20).map(lambda keys: "".join(f"/key/{b64(key)}" for key in keys)),
+    some(words("/effect/{}", "0", "1")),
+)  # fmt: skip
+QINIU = st.lists(st.one_of(VIEW, QINIU_MOGR, QINIU_MARK, ROUND, ANIMATION), min_size=1, max_size=3).map("|".join)
 
 TENCENT_MOGR = joined(
     "imageMogr2",
@@ -125,7 +130,7 @@ TENCENT_MOGR = joined(
     ),
     some(
         words("/gravity/{}", *ANCHORS), words("/background/{}", *COLOURS), words("/bordercolor/{}", *COLOURS),
-        words("/format/{}", "jpg", "png", "webp"), words("/{}/70", "quality", "rquality", "lquality"),
+        words("/format/{}", "jpg", "png", "webp"), words("/cgif/{}", "1", "2", "100"), words("/{}/70", "quality", "rquality", "lquality"),
     ),
 )  # fmt: skip
 TENCENT_PAD = st.builds("imageMogr2/thumbnail/{}/pad/1{}".format, WHOLE_BOX, some(words("/color/{}", *COLOURS)))
@@ -226,15 +231,18 @@ UPYUN = some(
     st.just("/force/true"),
     _UPYUN_CROP.map("/clip/{}".format),
     st.just("/rotate/auto") | numbers("/rotate/{}", 1, 360),
-    words("/flip/{}", "left,right", "top,down"),
+    words("/flip/{}", "left,right", "top,down", "left-right"),
     st.just("/unsharp/true"),
     st.builds("/gaussblur/{}x{}".format, st.integers(0, 50), st.integers(1, 50)),
+    st.builds("/gdori/{}{}{}".format, st.sampled_from(["top,down", "right-left"]), st.just("/gdpos/5,50") | st.just(""),
+              st.sampled_from(["/gdstartcolor/FF000000", "/gdstopcolor/00FF007F", "/gdstartcolor/0000FF00/gdstopcolor/FFFFFFFF"])),
     numbers("/roundrect/{}", 1, 999),
     st.builds("/border/{}x{}/brdcolor/FF00007F".format, st.integers(0, 50), st.integers(0, 50)),
     st.builds("/canvas/{}/cvscolor/00FF00FF".format, _PLACED),
     words("/format/{}", "jpg", "png", "webp"),
     numbers("/quality/{}", 1, 99),
     words("/{}/true", "lossless", "compress", "progressive", "gifto", "exifswitch", "ignore-error"),
+    words("/excolor/9/exformat/{}", "hex", "dec"),
     st.builds("/watermark/url/{}{}{}".format, st.sampled_from(KEYS).map(standard64), UPYUN_MARK_PLACE, some(numbers("/percent/{}", 1, 100))),
     st.builds("/watermark/text/{}{}{}".format, st.sampled_from(TEXTS).map(standard64), UPYUN_MARK_PLACE,
               some(numbers("/size/{}", 1, 1000), words("/color/{}", "FF0000", "00FF00"), words("/border/{}", "FF000000", "0000FF7F"))),

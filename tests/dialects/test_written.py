@@ -34,6 +34,8 @@ def test_what_was_read_can_be_written(dialect: str, data: st.DataObject) -> None
 
     text = DIALECTS[dialect].write(asked.operations, asked.output)
 
+    # Tencent's gravity is one for a whole command, so a crop may take a command of its own, and ten are the limit.
+    assume(text is not None or dialect != "tencent" or len(asked.operations) < 10)
     assert text is not None, command
     again = compiled(dialect, text)
     first, second = (Plan("cat.jpg", each.operations, each.output) for each in (asked, again))

@@ -43,6 +43,8 @@ class Vocabulary:
     """The names of qualities, by their rule. An exact one has the name of `quality` and an exclamation mark."""
     hard_limit: OverLimit
     """What a size limit with an exclamation mark does."""
+    fewer_frames: str
+    """The name of a number of frames; empty where there is none."""
     reports: Mapping[Answer, str]
 
 
@@ -170,6 +172,15 @@ def round_command(operation: Operation) -> Command | None:
     return f"roundPic/radiusx/{a}{x:.0f}{b}/radiusy/{a}{y:.0f}{b}", 1
 
 
+def animate_command(operation: Operation) -> Command | None:
+    """The animation of other pictures."""
+    if not isinstance(operation, ops.Animate):
+        return None
+    keys = "".join(f"/key/{base64_of(key)}" for key in operation.images)
+    effect = "/effect/1" if operation.backwards else ""
+    return f"animate/duration/{operation.delay // 10}/merge{keys}{effect}", 1
+
+
 def common_words(operation: Operation) -> list[str]:
     """The words that both vendors have for an operation."""
     match operation:
@@ -258,6 +269,10 @@ def _output_words(output: Output, vocabulary: Vocabulary) -> Iterator[str]:
     if output.max_bytes is not None:
         limit = "$(fsize)" if output.max_bytes == SOURCE_BYTES else str(output.max_bytes)
         yield f"size-limit/{limit}{'!' if output.over_limit is vocabulary.hard_limit else ''}"
+    if output.max_frames is not None:
+        if not vocabulary.fewer_frames:
+            raise Wordless
+        yield f"{vocabulary.fewer_frames}/{output.max_frames}"
     if output.on_error is OnError.ORIGINAL:
         yield "ignore-error/1"
 

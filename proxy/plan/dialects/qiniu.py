@@ -8,9 +8,11 @@
 
     roundPic/radius/<r>  or  roundPic/radiusx/<r>/radiusy/<r>     round corners, in pixels or as `!20p`; answers PNG
     imageslim[/zlevel/<0-10>]                                     the same picture in fewer bytes, never in more
+    animate/duration/<1/100 s>/merge/key/<b64>…[/effect/<0|1>]    a GIF of these pictures; 1: backwards
     imageInfo   exif   imageAve                                   JSON about the picture
     saveas/<b64 bucket:key>/sign/<access key>:<signature>         also stores the result under the key; the last command
 
+An animation is as large as the picture that the URL names, which is a frame only if its key is listed, too.
 The bucket of `saveas` is not looked at: there is one, our own. Its signature is `signing`'s subject.
 """
 
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from proxy.errors import InvalidCommand
-from proxy.plan.dialects.arguments import read_base64, read_int
+from proxy.plan.dialects.arguments import read_base64, read_int, read_switch
 from proxy.plan.dialects.dialect import Context, Dialect
 from proxy.plan.dialects.imagemogr2 import compile_first_mogr, compile_mogr
 from proxy.plan.dialects.imageview2 import compile_first_view, compile_view, read_output
@@ -28,7 +30,7 @@ from proxy.plan.dialects.stage import Compiler, Stage, compile_pipeline, read_pa
 from proxy.plan.dialects.watermark import compile_watermark
 from proxy.plan.dialects.writing import says
 from proxy.plan.keys import check_key, shown
-from proxy.plan.operations import Operation, RoundCorners, Unit
+from proxy.plan.operations import Animate, Operation, RoundCorners, Unit
 from proxy.plan.output import SOURCE_BYTES, Answer, OnError, Orientation, Output, OverLimit, Target
 from proxy.plan.request import AskAdhoc
 
@@ -73,6 +75,23 @@ def compile_slim(tokens: list[str]) -> Stage:
     return Stage((), output)
 
 
+def compile_animation(tokens: list[str]) -> Stage:
+    """Compile `animate`."""
+    duration, effect = 0, False
+    keys: list[str] = []
+    for name, value in read_pairs("animate", tokens, frozenset({"duration", "key", "effect"}), frozenset({"merge"})):
+        match name:
+            case "duration":
+                duration = read_int("animate: duration", value, 1, 65_535)
+            case "key":
+                keys.append(check_key(read_base64("animate: key", value)))
+            case "effect":
+                effect = read_switch("animate: effect", value)
+    if not duration:
+        raise InvalidCommand("animate needs a duration, in hundredths of a second")
+    return Stage((Animate(tuple(keys), duration * 10, effect),), {"target": Target.GIF})
+
+
 def report(answer: Answer) -> Compiler:
     """The compiler of a command without parameters that answers with a report."""
 
@@ -100,6 +119,7 @@ COMPILERS: Mapping[str, Compiler] = {
     "watermark": compile_watermark,
     "roundPic": compile_round,
     "imageslim": compile_slim,
+    "animate": compile_animation,
     "imageView": compile_first_view,
     "imageMogr": compile_first_mogr,
     "imageInfo": report(Answer.QINIU_INFO),

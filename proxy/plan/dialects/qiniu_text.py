@@ -9,6 +9,7 @@ from proxy.plan.colour import Colour
 from proxy.plan.dialects.mogr_text import (
     Command,
     Vocabulary,
+    animate_command,
     box_text,
     coloured,
     common_words,
@@ -37,7 +38,7 @@ def _command(operation: Operation, following: Operation | None) -> Command | Non
         case ops.Text():
             return _text_mark(operation), 1
         case _:
-            return view_command(operation, following) or round_command(operation)
+            return view_command(operation, following) or round_command(operation) or animate_command(operation)
 
 
 def _words(operation: Operation) -> list[str]:
@@ -88,5 +89,6 @@ _VOCABULARY = Vocabulary(
     words=_words,
     qualities={QualityRule.CORRECTED: "quality"},
     hard_limit=OverLimit.OR_ORIGINAL,
+    fewer_frames="",
     reports={Answer.QINIU_INFO: "imageInfo", Answer.EXIF: "exif", Answer.AVERAGE: "imageAve"},
 )

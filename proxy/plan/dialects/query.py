@@ -26,7 +26,7 @@ MAX_VALUE_LENGTH = 255
 
 COMMANDS = frozenset({
     "imageView2", "imageMogr2", "watermark", "imageInfo", "exif", "imageAve", "roundPic", "imageslim", "imageView",
-    "imageMogr", "saveas",
+    "imageMogr", "animate", "saveas",
 })  # fmt: skip
 """The commands that stand bare in a query; case-sensitive, as their vendors document."""
 

@@ -77,7 +77,10 @@ def join(stages: Sequence[Stage], label: str) -> AskAdhoc:
         output = replace(output, slim=False, max_bytes=None, on_error=OnError.REFUSE)
     if AutoOrient() in operations:
         output = replace(output, orientation=Orientation.DROP)
-    return AskAdhoc(tidy(operations), output, label, save_as=stages[-1].save_as)
+    tidied = tidy(operations)
+    if tidied[-1:] == (Flatten(output.background),) and output.target is Target.JPEG:
+        tidied = tidied[:-1]  # the file does it anyway
+    return AskAdhoc(tidied, output, label, save_as=stages[-1].save_as)
 
 
 def read_pairs(

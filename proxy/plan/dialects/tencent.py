@@ -12,8 +12,8 @@
 5. Quality is at most the original's: `q`, `quality`. `rq`, `rquality`: percent of the original's. `lq`, `lquality`: at
    least so much. A `!` takes the number as it is.
 6. `size-limit/<n>!` answers the smaller one of result and original.
-7. Also `flip/vertical|horizontal`, `bright`, `contrast`, `grayscale/1`, `cgif/<n>` (1: up to 30 frames; the frames are
-   kept here), sharpening from 10 to 300.
+7. Also `flip/vertical|horizontal`, `bright`, `contrast`, `grayscale/1`, `cgif/<n>` (1: the first 30 frames of an
+   animation; from 2 to 100: so many, spread over its whole time), sharpening from 10 to 300.
 8. Watermarks stand in the very corner, 90 % opaque; `fontsize` counts points, 13 by default, in #3D3D3D.
 """
 
@@ -24,6 +24,7 @@ from dataclasses import replace
 from typing import Any
 
 from proxy.errors import InvalidCommand
+from proxy.plan.animation import OverBudget
 from proxy.plan.colour import Colour
 from proxy.plan.dialects.arguments import read_colour64, read_gravity, read_int, read_switch
 from proxy.plan.dialects.dialect import Context, Dialect
@@ -53,6 +54,7 @@ from proxy.plan.operations import (
     Contrast,
     Crop,
     Extent,
+    FirstFrames,
     Fit,
     Flip,
     Grayscale,
@@ -115,8 +117,6 @@ def compile_mogr(tokens: list[str]) -> Stage:
     if "background" in colours:
         output["background"] = colours["background"]
     gravity = read_gravity("imageMogr2: gravity", fields["gravity"]) if "gravity" in fields else None
-    if "cgif" in fields:
-        read_int("imageMogr2: cgif", fields["cgif"], 1, 100)
     operations: list[Operation] = []
     for name, value in pairs:
         if name in _PIXELS or name == "auto-orient":
@@ -125,6 +125,12 @@ def compile_mogr(tokens: list[str]) -> Stage:
             output |= read_file_setting(name, value, OverLimit.SMALLER)
         elif name in file:
             output |= _read_file("imageMogr2", name, value)
+    if "cgif" in fields:
+        count = read_int("imageMogr2: cgif", fields["cgif"], 1, 100)
+        if count == 1:
+            operations.append(FirstFrames(30))
+        else:
+            output |= {"max_frames": count, "over_budget": OverBudget.FEWER}
     return Stage(tuple(operations), output)
 
 
@@ -162,7 +168,7 @@ def _read_effect(what: str, name: str, value: str) -> tuple[Operation, ...]:
         case "contrast":
             return (Contrast(read_int(what, value, -100, 100)),)
         case "sharpen":
-            return (Sharpen(amount=read_int(what, value, 1, 300) / 100),)
+            return (Sharpen(amount=read_int(what, value, 10, 300) / 100),)
         case "grayscale" if read_switch(what, value):
             return (Grayscale(),)
         case _:

@@ -11,6 +11,7 @@ from proxy.plan import operations as ops
 from proxy.plan.dialects.mogr_text import (
     Command,
     Vocabulary,
+    animate_command,
     box_text,
     coloured,
     common_words,
@@ -39,6 +40,10 @@ def _command(operation: Operation, following: Operation | None) -> Command | Non
         width, height, colour = padded
         return f"imageMogr2/thumbnail/{width}x{height}/pad/1/{coloured('color', colour)}", 2
     match operation:
+        case ops.Resize(width=int(w), height=int(h), fit=ops.Fit.COVER, enlarge=True) if isinstance(
+            following, ops.Crop
+        ) and following == ops.Crop(w, h, following.gravity):
+            return f"imageMogr2/crop/{w}x{h}/gravity/{anchored(following.gravity)}", 2
         case ops.Watermark():
             return _image_mark(operation), 1
         case ops.Text():
@@ -46,10 +51,14 @@ def _command(operation: Operation, following: Operation | None) -> Command | Non
         case ops.Crop(gravity=gravity) if gravity is not Gravity.NORTHWEST:
             moved = far_offsets(operation.dx, operation.dy)
             return f"imageMogr2/gravity/{anchored(gravity)}/crop/!{box_text(operation)}{moved}", 1
+        case ops.FirstFrames(count=30):
+            return "imageMogr2/cgif/1", 1
+        case ops.FirstFrames():
+            raise Wordless
         case ops.RoundCorners(even=True):
             return None
         case _:
-            return view_command(operation, following) or round_command(operation)
+            return view_command(operation, following) or round_command(operation) or animate_command(operation)
 
 
 def _words(operation: Operation) -> list[str]:
@@ -124,5 +133,6 @@ _VOCABULARY = Vocabulary(
         QualityRule.AT_LEAST: "lquality",
     },
     hard_limit=OverLimit.SMALLER,
+    fewer_frames="cgif",
     reports={Answer.TENCENT_INFO: "imageInfo", Answer.EXIF: "exif", Answer.AVERAGE: "imageAve"},
 )

@@ -18,18 +18,20 @@ what they do to pixels in `upyun_pixels`, marks in `upyun_marks`.
 | `clip/…` | the same, after scaling |
 | `rotate/auto` `rotate/<1-360>` `flip/left,right` `flip/top,down` | turned, mirrored |
 | `unsharp/true` `gaussblur/<r>x<sigma>` `roundrect/<r>` | effects |
+| `gdori/<top,down>` `gdpos/<start>,<stop>` `gdstartcolor` `gdstopcolor` | a gradient over it, between two positions |
 | `border/<w>x<h>` `brdcolor/<RRGGBBAA>` | bars around; AA 00 is opaque, FF transparent |
 | `canvas/<w>x<h>[a<x>a<y>]` `cvscolor/<RRGGBBAA>` | in the middle of a canvas, or with its corner at x, y |
 | `format/<jpg,png,webp>` `quality/<1-99>` `lossless/true` `compress/true` `progressive/true` | the file |
 | `gifto/true` `exifswitch/true` `ignore-error/true` | one frame; orientation kept; the original where it fails |
-| `info` `meta` | JSON |
+| `info` `meta` `excolor/<1-4096>` `exformat/<hex,dec>` | JSON |
 
 Rules:
 
 1. Without `rotate/auto` the picture stays as it is stored, and its orientation is dropped with the rest of the EXIF,
    as at the vendor's; `exifswitch/true` keeps the orientation.
 2. `noicc`, `strip` and `coalesce` are read and change nothing: results are sRGB, without metadata, with whole frames.
-3. `excolor` and gradients are refused.
+3. A gradient without `gdpos` covers the whole picture, `top,down` without `gdori`; a colour that is missing is the
+   other one, transparent. Directions may be written with a hyphen: `top-down`.
 4. A suffix that begins with a slash is a command, malformed or not, unless an original has that very name; behind `-`
    and `_`, which many keys contain, only if its first word is one of the parameters.
 5. Parameters behind a version replace those of the same name if the preset is an Upyun command; otherwise they work on
@@ -52,8 +54,9 @@ from proxy.plan.dialects.oss import named_preset
 from proxy.plan.dialects.upyun_marks import mark_operations
 from proxy.plan.dialects.upyun_pixels import pixel_operations, read_truth
 from proxy.plan.dialects.upyun_text import words_of
-from proxy.plan.dialects.upyun_words import GRADIENT, NAMES, Words, read_words
+from proxy.plan.dialects.upyun_words import NAMES, Words, read_words
 from proxy.plan.dialects.writing import says
+from proxy.plan.keys import shown
 from proxy.plan.operations import AutoOrient, Operation
 from proxy.plan.output import Animation, Answer, OnError, Orientation, Output, Target
 from proxy.plan.request import AskAdhoc, AskPreset
@@ -72,6 +75,7 @@ _TRUTHS: Mapping[str, tuple[str, Any]] = {
     "ignore-error": ("on_error", OnError.ORIGINAL),
 }
 """Parameters that are true or false, and the field of the output that they change when true."""
+_COLOURS = {"hex": Answer.UPYUN_COLOURS, "dec": Answer.UPYUN_COLOURS_DECIMAL}
 _NOTHING = ("noicc", "strip", "coalesce")
 
 
@@ -94,8 +98,6 @@ def compile_upyun(text: str, context: Context) -> AskAdhoc | AskPreset:
 
 
 def _operations(words: Words) -> tuple[Operation, ...]:
-    if words.values.keys() & GRADIENT:
-        raise InvalidCommand("gradients (gdori, gdpos, …) are not supported")
     return tidy([*pixel_operations(words), *mark_operations(words.marks)])
 
 
@@ -119,12 +121,20 @@ def _changes(values: Mapping[str, str]) -> dict[str, Any]:
     if "quality" in values:
         changes["quality"] = read_int("quality", values["quality"], 1, 99)
     if values.keys() & {"excolor", "exformat"}:
-        raise InvalidCommand("excolor is not supported; average colours are what imageAve and average-hue tell")
+        changes |= _read_colours(values)
     if "info" in values:
         changes["answer"] = Answer.UPYUN_INFO
     if "meta" in values:
         changes["answer"] = Answer.UPYUN_META
     return changes
+
+
+def _read_colours(values: Mapping[str, str]) -> dict[str, Any]:
+    """The report of the picture's colours."""
+    kind = values.get("exformat", "hex")
+    if kind not in _COLOURS:
+        raise InvalidCommand(f"exformat must be hex or dec, got {shown(kind, 20)}")
+    return {"answer": _COLOURS[kind], "entries": read_int("excolor", values.get("excolor", "256"), 1, 4096)}
 
 
 def split_parameters(raw: str, separators: tuple[str, ...]) -> PathCommand | None:

@@ -1,6 +1,7 @@
 """Upyun's parameters that change pixels, in the order in which they work wherever they stand.
 
-`rotate/auto`, crop, sizes, clip, `rotate/<degrees>`, flip, unsharp, gaussblur, roundrect, border, canvas. The
+`rotate/auto`, crop, sizes, clip, `rotate/<degrees>`, flip, unsharp, gaussblur, gradient, roundrect, border,
+canvas. The
 documentation settles crop, sizes and clip; the rest is the order in which each still sees the picture's own pixels.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from proxy.errors import InvalidCommand
 from proxy.plan import operations as ops
@@ -17,13 +19,19 @@ from proxy.plan.dialects.oss_actions import towards
 from proxy.plan.dialects.upyun_words import SIZES, Words
 from proxy.plan.geometry import Gravity
 from proxy.plan.keys import shown
-from proxy.plan.operations import MAX_SIDE, Axes, Fit, How, Operation, Small
+from proxy.plan.operations import MAX_SIDE, Axes, Fit, How, Operation, Small, Towards
 
 MAX_AREA = 25_000_000
 _BOX = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
 _PLACED = re.compile(r"([0-9]{1,5})x([0-9]{1,5})(?:([as])([0-9]{1,5})([as])([0-9]{1,5}))?")
+_POSITIONS = re.compile(r"([0-9]{1,5}),([0-9]{1,5})")
 _COLOUR = re.compile(r"(?P<rgb>[0-9a-fA-F]{6})(?P<clear>[0-9a-fA-F]{2})?")
 _FLIPS = {"left,right": "horizontal", "top,down": "vertical"}
+"""Also written with a hyphen."""
+_TOWARDS = {
+    "top,down": Towards.BOTTOM, "bottom,up": Towards.TOP, "left,right": Towards.RIGHT, "right,left": Towards.LEFT,
+}  # fmt: skip
+_GRADIENT = ("gdori", "gdpos", "gdstartcolor", "gdstopcolor")
 
 
 def pixel_operations(words: Words) -> Iterator[Operation]:
@@ -40,6 +48,8 @@ def pixel_operations(words: Words) -> Iterator[Operation]:
     if turn and turn != "auto":
         yield ops.Rotate(float(read_int("rotate", turn, 1, 360)))
     yield from _effects(values)
+    if values.keys() & set(_GRADIENT):
+        yield _gradient(values)
     if "roundrect" in values:
         radius = float(read_int("roundrect", values["roundrect"], 1, MAX_SIDE))
         yield ops.RoundCorners(radius, radius, even=True)
@@ -92,7 +102,7 @@ def _size(name: str, value: str, values: Mapping[str, str], *, enlarge: bool) ->
 
 def _effects(values: Mapping[str, str]) -> Iterator[Operation]:
     if "flip" in values:
-        direction = _FLIPS.get(values["flip"])
+        direction = _FLIPS.get(values["flip"].replace("-", ","))
         if direction is None:
             raise InvalidCommand(f"flip must be {' or '.join(_FLIPS)}, got {shown(values['flip'], 20)}")
         yield ops.Flip(direction)
@@ -104,6 +114,24 @@ def _effects(values: Mapping[str, str]) -> Iterator[Operation]:
         sigma = read_decimal("gaussblur: sigma", sigma_text, 0.1, 1000)
         # Beyond 50 pixels, a kernel cut off at 50 is a box all the same.
         yield ops.Blur(min(sigma, 50.0), radius or None)
+
+
+def _gradient(values: Mapping[str, str]) -> ops.Gradient:
+    towards = _TOWARDS.get(values.get("gdori", "top,down").replace("-", ","))
+    if towards is None:
+        raise InvalidCommand(f"gdori must be {' or '.join(_TOWARDS)}, got {shown(values['gdori'], 20)}")
+    if not values.keys() & {"gdstartcolor", "gdstopcolor"}:
+        raise InvalidCommand("a gradient needs gdstartcolor or gdstopcolor")
+    start, stop = 0, None
+    if "gdpos" in values:
+        found = _POSITIONS.fullmatch(values["gdpos"])
+        if found is None:
+            raise InvalidCommand(f"gdpos must be <start>,<stop>, got {shown(values['gdpos'], 20)}")
+        start, stop = (read_int("gdpos", each, 0, MAX_SIDE) for each in found.groups())
+    given = {name: read_colour(name, values[name]) for name in _GRADIENT[2:] if name in values}
+    # What is not given is the other colour, unseen.
+    unseen = replace(next(iter(given.values())), alpha=0)
+    return ops.Gradient(towards, start, stop, given.get("gdstartcolor", unseen), given.get("gdstopcolor", unseen))
 
 
 def _crop(name: str, words: Words) -> ops.Crop:

@@ -11,10 +11,13 @@ from proxy.plan.colour import Colour
 from proxy.plan.dialects.oss_actions import towards
 from proxy.plan.dialects.writing import ANCHORS, Wordless, anchored, cut_box, offsets, whole
 from proxy.plan.geometry import Gravity
-from proxy.plan.operations import Axes, Fit, How, Operation, ScaleBy, Small
+from proxy.plan.operations import Axes, Fit, How, Operation, ScaleBy, Small, Towards
 from proxy.plan.output import Animation, Answer, OnError, Orientation, Output, QualityRule, Target
 
 _ANCHORS = {gravity: name.lower() for gravity, name in ANCHORS.items()}
+_TOWARDS = {
+    Towards.BOTTOM: "top,down", Towards.TOP: "bottom,up", Towards.RIGHT: "left,right", Towards.LEFT: "right,left",
+}  # fmt: skip
 _FLIPS = {"horizontal": "left,right", "vertical": "top,down"}
 _FORMATS: Mapping[Target, str] = {
     Target.JPEG: "jpg", Target.PNG: "png", Target.WEBP: "webp", Target.GIF: "gif",
@@ -96,6 +99,10 @@ def _effect(operation: Operation) -> str:
             return "unsharp/true"
         case ops.Blur(sigma=sigma, radius=radius):
             return f"gaussblur/{radius or 0}x{sigma:g}"
+        case ops.Gradient(towards=towards, start=start, stop=stop):
+            place = "" if (start, stop) == (0, None) else f"/gdpos/{start},{stop}"
+            colours = f"/gdstartcolor/{_hex(operation.start_colour)}/gdstopcolor/{_hex(operation.stop_colour)}"
+            return f"gdori/{_TOWARDS[towards]}{place}{colours}"
         case ops.RoundCorners(x=x):
             return f"roundrect/{x:.0f}"
         case ops.Border(width=width, height=height, colour=colour):
@@ -169,5 +176,9 @@ def _output(output: Output) -> Iterator[str]:
         yield "info"
     elif output.answer is Answer.UPYUN_META:
         yield "meta"
+    elif output.answer is Answer.UPYUN_COLOURS:
+        yield f"excolor/{output.entries}"
+    elif output.answer is Answer.UPYUN_COLOURS_DECIMAL:
+        yield f"excolor/{output.entries}/exformat/dec"
     elif output.answer is not Answer.PICTURE:
         raise Wordless

@@ -1,6 +1,7 @@
 """The operations: each is a frozen value that says one change to the picture.
 
-`operation` says what they have in common; `scaling`, `cropping`, `canvas`, `effects` and `marks` hold them by subject.
+`operation` says what they have in common; `scaling`, `cropping`, `canvas`, `effects`, `marks`,
+`gradient` and `frames` hold them by subject.
 `OPERATIONS` is the whole vocabulary. Every vendor's command compiles to it, and where two vendors mean the same thing,
 to the same operation: that is how they come to share one stored result.
 """
@@ -15,6 +16,8 @@ from proxy.plan.geometry import Gravity, Size, round_side
 from proxy.plan.operations.canvas import Border, Extent, Flatten
 from proxy.plan.operations.cropping import Along, Circle, Crop, RoundCorners, Slice, Unit
 from proxy.plan.operations.effects import AutoOrient, Blur, Brightness, Contrast, Flip, Grayscale, Rotate, Sharpen
+from proxy.plan.operations.frames import Animate, FirstFrames
+from proxy.plan.operations.gradient import Gradient, Towards
 from proxy.plan.operations.marks import Align, MarkRow, ScaleBy, Text, TooLarge, Watermark
 from proxy.plan.operations.operation import MAX_SIDE, Operation, canonical_value, check_offset, check_side
 from proxy.plan.operations.proportions import CutTo
@@ -24,7 +27,8 @@ OPERATIONS: dict[str, type[Operation]] = {
     operation.name: operation
     for operation in (
         AutoOrient, Resize, Scale, Area, Reframe, Crop, Slice, Circle, RoundCorners, Extent, Border, Rotate, Flip, Blur,
-        Sharpen, Grayscale, Brightness, Contrast, Flatten, Watermark, Text, MarkRow, CutTo,
+        Sharpen, Grayscale, Brightness, Contrast, Flatten, Watermark, Text, MarkRow, CutTo, FirstFrames, Animate,
+        Gradient,
     )
 }  # fmt: skip
 """Every operation by its name."""
@@ -47,9 +51,52 @@ def final_size(operations: tuple[Operation, ...], picture: Size) -> Size:
 
 
 __all__ = [
-    "MAX_SIDE", "OPERATIONS", "WRITTEN", "Align", "Along", "Area", "AutoOrient", "Axes", "Blur", "Border", "Brightness",
-    "Circle", "Colour", "Contrast", "Crop", "CutTo", "Extent", "Fit", "Flatten", "Flip", "Gravity", "Grayscale", "How",
-    "MarkRow", "Operation", "Reframe", "Resize", "Rotate", "RoundCorners", "Scale", "ScaleBy", "Sharpen", "Size",
-    "Slice", "Small", "Text", "TooLarge", "Unit", "Watermark", "canonical_value", "check_offset", "check_side",
-    "final_size", "round_side",
+    "MAX_SIDE",
+    "OPERATIONS",
+    "WRITTEN",
+    "Align",
+    "Along",
+    "Animate",
+    "Area",
+    "AutoOrient",
+    "Axes",
+    "Blur",
+    "Border",
+    "Brightness",
+    "Circle",
+    "Colour",
+    "Contrast",
+    "Crop",
+    "CutTo",
+    "Extent",
+    "FirstFrames",
+    "Fit",
+    "Flatten",
+    "Flip",
+    "Gradient",
+    "Gravity",
+    "Grayscale",
+    "How",
+    "MarkRow",
+    "Operation",
+    "Reframe",
+    "Resize",
+    "Rotate",
+    "RoundCorners",
+    "Scale",
+    "ScaleBy",
+    "Sharpen",
+    "Size",
+    "Slice",
+    "Small",
+    "Text",
+    "TooLarge",
+    "Towards",
+    "Unit",
+    "Watermark",
+    "canonical_value",
+    "check_offset",
+    "check_side",
+    "final_size",
+    "round_side",
 ]  # fmt: skip
