@@ -10,11 +10,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from aiocache import SimpleMemoryCache
 
 T = TypeVar("T")
+
+
+class _Backend(SimpleMemoryCache):  # type: ignore[misc]  # the library has no types
+    """aiocache's memory, which can also be read without waiting."""
+
+    def now(self, key: str) -> object:
+        """The value, or None; aiocache's own `get` passes four decorators first, for 12 µs of a hit's 70."""
+        return self._cache.get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class MemoryCache(Generic[T]):
 
     def __init__(self, *, limit: int, entry_limit: int) -> None:
         # timeout 0: aiocache would otherwise wrap each call in a task of its own to bound it.
-        self._backend = SimpleMemoryCache(timeout=0)
+        self._backend = _Backend(timeout=0)
         self._limit = limit
         self._entry_limit = min(entry_limit, limit)
         self._sizes: OrderedDict[str, int] = OrderedDict()
@@ -42,13 +50,12 @@ class MemoryCache(Generic[T]):
         """A snapshot for metrics."""
         return MemoryStatistics(len(self._sizes), self._used, self._limit)
 
-    async def get(self, key: str) -> T | None:
+    def get(self, key: str) -> T | None:
         """The value, or None; marks it as recently used."""
         if key not in self._sizes:
             return None
         self._sizes.move_to_end(key)
-        value: T | None = await self._backend.get(key)
-        return value
+        return cast(T | None, self._backend.now(key))
 
     async def put(self, key: str, value: T, size: int) -> None:
         """Keep `value`, which counts as `size` bytes; what is larger than one entry may be is not kept."""

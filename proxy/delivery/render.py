@@ -171,7 +171,7 @@ class Renderer:
 
     async def _make(self, plan: Plan, stages: Stages) -> Result:
         """Render `plan`, keep the result, and remember a failure. Runs as a flight, under a deadline of its own."""
-        recent = await self._results.recall(plan)
+        recent = self._results.recall(plan)
         known = self._freshness.of(plan.key)
         if recent is not None and known is not None and known.is_of(recent.version):
             return recent

@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.plan.output import MEDIA_TYPES, REPORT_TYPE, Answer, Target
 from proxy.plan.plan import Plan
@@ -98,7 +99,11 @@ def etag_of(version: str, plan: Plan, renderer: str) -> str:
     It follows from what determines the bytes: the original's version, the plan with its target, and the renderer. The
     target stands for the format, because a rule like "plain" always settles on the same format for the same original.
     """
-    text = f"{version}|{plan.fingerprint}|{plan.output.target.value}|{renderer}"
+    return _tag(f"{version}|{plan.fingerprint}|{plan.output.target.value}|{renderer}")
+
+
+@lru_cache(maxsize=4096)  # every hit asks for it, some twice
+def _tag(text: str) -> str:
     return f'"{base64.b32encode(hashlib.sha256(text.encode()).digest()[:15]).decode().lower()}"'
 
 
@@ -117,26 +122,31 @@ def result_base(key: str) -> str:
 
 def result_name(plan: Plan) -> str:
     """The key of a result in the store: `<key>!<fingerprint>.<extension>`."""
-    return f"{result_base(plan.key)}!{plan.fingerprint}.{_extension(plan)}"
+    return _name(plan.key, plan.fingerprint, plan.output.answer, plan.output.target)
+
+
+@lru_cache(maxsize=4096)  # every hit asks for it
+def _name(key: str, fingerprint: str, answer: Answer, target: Target) -> str:
+    return f"{result_base(key)}!{fingerprint}.{_extension(key, answer, target)}"
 
 
 _PICTURE_EXTENSIONS = ("jpg", "jpeg", "png", "gif", "webp", "avif", "tif", "tiff", "bmp", "ico", "jxl")
 
 
-def _extension(plan: Plan) -> str:
+def _extension(key: str, answer: Answer, target: Target) -> str:
     """The target format's extension; where only the picture can tell, the key's own if that cannot lie, else `img`.
 
     The stored Content-Type is what counts. The name is known before the picture is seen, so that one read finds it.
     """
-    if plan.output.answer is not Answer.PICTURE:
+    if answer is not Answer.PICTURE:
         return "json"
-    known = plan.output.target.known_format
+    known = target.known_format
     if known is not None:
         return known.extension
-    extension = plan.key.rpartition(".")[2].lower()
-    if plan.output.target is Target.SOURCE and extension in _PICTURE_EXTENSIONS:
+    extension = key.rpartition(".")[2].lower()
+    if target is Target.SOURCE and extension in _PICTURE_EXTENSIONS:
         return extension
-    if plan.output.target is Target.PLAIN and extension in ("jpg", "jpeg"):
+    if target is Target.PLAIN and extension in ("jpg", "jpeg"):
         return "jpg"
     return "img"
 

@@ -102,7 +102,7 @@ class Results:
     async def find(self, plan: Plan, deadline: Deadline) -> Found | None:
         """The stored result of `plan`, with one read of the store at most; None when there is no whole one."""
         name = result_name(plan)
-        result = await self._memory.get(name)
+        result = self._memory.get(name)
         if result is not None:
             return self._found(result, Where.MEMORY)
         result = self._pending.get(name)
@@ -110,7 +110,7 @@ class Results:
             return self._found(result, Where.PENDING)
         result = await self._read(plan, name, deadline)
         # While the store was read, a newer one may have been rendered here.
-        newer = await self.recall(plan)
+        newer = self.recall(plan)
         if newer is not None and newer is not result:
             return self._found(newer, Where.MEMORY)
         if result is None:
@@ -118,13 +118,13 @@ class Results:
             return None
         return self._found(result, Where.STORE)
 
-    async def recall(self, plan: Plan) -> Result | None:
+    def recall(self, plan: Plan) -> Result | None:
         """The result, if it was made or found by this process a moment ago; no read of the store.
 
         A look-up that began before a render ended may come back empty after it: this tells before rendering again.
         """
         name = result_name(plan)
-        return await self._memory.get(name) or self._pending.get(name) or self._recent.get(name)
+        return self._memory.get(name) or self._pending.get(name) or self._recent.get(name)
 
     async def keep(self, plan: Plan, result: Result) -> None:
         """Keep a new result in memory and save it to the store without anybody waiting."""
@@ -164,7 +164,7 @@ class Results:
         name = result_name(plan)
         if self._recent.get(name) is result:
             self._drop_recent(name, result)
-        if await self._memory.get(name) is result:
+        if self._memory.get(name) is result:
             await self._memory.delete(name)
 
     async def drain(self, seconds: float) -> int:
@@ -223,7 +223,7 @@ class Results:
         if result is None:
             self._metrics.found.labels("damaged").inc()
             _log.warning("result_damaged", bytes=len(body))
-        elif purges == self._purges and await self.recall(plan) is None:
+        elif purges == self._purges and self.recall(plan) is None:
             # Neither purged nor rendered anew since the read began.
             await self._remember(name, result)
         return result

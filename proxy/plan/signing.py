@@ -55,7 +55,7 @@ def may_save(target: str, host: str, keys: Mapping[str, str]) -> bool:
 
     Signed is the URL without its scheme, up to the entry; by clients that escape the `|`, as they send it.
     """
-    found = _SAVEAS.search(target)
+    found = _SAVEAS.search(target) if "/sign/" in target.lower() else None
     if found is None:
         return False
     access, _, signature = unquote(found["token"]).partition(":")

@@ -11,12 +11,17 @@ import re
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 from urllib.parse import quote
+
+from multidict import CIMultiDict, istr
 
 from proxy.delivery.answer import Answer, Outcome, Stages
 from proxy.plan.plan import CachePolicy
 
 YEAR = 31_536_000
+REMEMBERED = 4096
+"""Sets of headers that come again with every hit: copying one is cheaper than writing it."""
 SERVER = "imgbang"
 PICTURE_METHODS = "GET, HEAD, OPTIONS"
 Headers = dict[str, str]
@@ -47,6 +52,41 @@ class CacheDefaults:
     """For nginx in front (X-Accel-Expires); 0: not said."""
 
 
+@lru_cache(maxsize=REMEMBERED)
+def picture_headers(
+    key: str,
+    *,
+    presets: tuple[str, ...],
+    etag: str,
+    modified: int,
+    media_type: str | None,
+    attname: str | None,
+    negotiated: bool,
+) -> CIMultiDict[str]:
+    """What a picture's headers say of the picture, however it was found. To be copied.
+
+    `modified` in whole seconds, 0 where nobody knows; `media_type` None for a 304, which describes no body.
+    """
+    headers = CIMultiDict(SECURITY)
+    headers[istr("ETag")] = etag
+    if modified > 0:
+        headers[istr("Last-Modified")] = formatdate(modified, usegmt=True)
+    headers.update(tag_headers(key, presets))
+    if negotiated:
+        headers[istr("Vary")] = "Accept"
+    if media_type is not None:
+        extension = media_type.rpartition("/")[2]
+        name = attname or file_name(key, _EXTENSIONS.get(extension, extension))
+        headers[istr("Content-Disposition")] = disposition("inline" if attname is None else "attachment", name)
+        headers[istr("Content-Security-Policy")] = SANDBOX
+        headers[istr("Content-Type")] = media_type
+        headers[istr("Accept-Ranges")] = "bytes"
+    return headers
+
+
+_EXTENSIONS = {"jpeg": "jpg", "vnd.microsoft.icon": "ico"}
+
+
 def cache_headers(
     policy: CachePolicy, defaults: CacheDefaults, *, versioned: bool, until: int | None = None
 ) -> Headers:
@@ -65,6 +105,11 @@ def cache_headers(
     if until is not None:
         longest = defaults.max_age if policy.max_age is None else policy.max_age
         return {"Cache-Control": f"public, max-age={max(0, min(longest, until - int(time.time())))}"}
+    return dict(_unsigned_cache_headers(policy, defaults, versioned))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _unsigned_cache_headers(policy: CachePolicy, defaults: CacheDefaults, versioned: bool) -> Headers:  # noqa: FBT001 -- a key
     if versioned or policy.immutable:
         return {"Cache-Control": f"public, max-age={YEAR}, immutable", **_nginx_headers(defaults, YEAR)}
     max_age = defaults.max_age if policy.max_age is None else policy.max_age
@@ -103,9 +148,13 @@ def _token(text: str) -> str:
 def validator_headers(etag: str | None, modified: float) -> Headers:
     """ETag, and Last-Modified of the original; without what its web server does not tell (None, 0)."""
     headers = {"ETag": etag} if etag is not None else {}
-    # Never in the future (RFC 9110 section 8.8.2.1): clocks differ.
-    seconds = min(int(modified), int(time.time()))
+    seconds = past(modified)
     return headers | ({"Last-Modified": formatdate(seconds, usegmt=True)} if seconds > 0 else {})
+
+
+def past(modified: float) -> int:
+    """A time in whole seconds, never in the future (RFC 9110 section 8.8.2.1): clocks differ."""
+    return min(int(modified), int(time.time()))
 
 
 _CACHE_STATUS = {

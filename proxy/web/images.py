@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from aiohttp import web
+from multidict import istr
 
 from proxy.delivery.answer import Answer, Outcome
 from proxy.delivery.deadline import Deadline
@@ -21,15 +22,12 @@ from proxy.web.headers import (
     PICTURE_METHODS,
     SANDBOX,
     SECURITY,
-    Headers,
     cache_headers,
     cache_status,
-    disposition,
-    file_name,
     negative_headers,
+    past,
+    picture_headers,
     server_timing,
-    tag_headers,
-    validator_headers,
 )
 from proxy.web.originals import answer_original
 from proxy.web.state import ERROR, OUTCOME, SIGNED_UNTIL, SITE, STAGES
@@ -85,27 +83,24 @@ def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: An
     """The response to an answer: whole, a range of it, or 304."""
     # A stale result may be of the version before the one that the URL means: nobody must keep it for a year.
     versioned = reading.version_token is not None and answer.outcome is not Outcome.STALE
-    headers: Headers = {
-        **SECURITY,
-        **cache_headers(plan.cache, request.app[SITE].cache, versioned=versioned, until=request.get(SIGNED_UNTIL)),
-        **validator_headers(answer.etag, answer.modified),
-        **tag_headers(plan.key, plan.presets),
-        "Cache-Status": cache_status(answer),
-    }
-    notes = answer.result.notes if answer.result is not None else ()
-    if answer.stages.seconds or notes:
-        headers["Server-Timing"] = server_timing(answer.stages, notes)
-    if plan.negotiated:
-        headers["Vary"] = "Accept"
     result = answer.result
+    headers = picture_headers(
+        plan.key,
+        presets=plan.presets,
+        etag=answer.etag,
+        modified=past(answer.modified),
+        media_type=None if result is None else result.media_type,
+        attname=reading.attname,
+        negotiated=plan.negotiated,
+    ).copy()
+    until = request.get(SIGNED_UNTIL)
+    headers.update(cache_headers(plan.cache, request.app[SITE].cache, versioned=versioned, until=until))
+    headers[_CACHE_STATUS] = cache_status(answer)
+    notes = () if result is None else result.notes
+    if answer.stages.seconds or notes:
+        headers[_SERVER_TIMING] = server_timing(answer.stages, notes)
     if result is None:
         return web.Response(status=304, headers=headers)
-    extension = result.media_type.rpartition("/")[2]
-    name = reading.attname or file_name(plan.key, _EXTENSIONS.get(extension, extension))
-    headers["Content-Disposition"] = disposition("inline" if reading.attname is None else "attachment", name)
-    headers["Content-Security-Policy"] = SANDBOX
-    headers["Content-Type"] = result.media_type
-    headers["Accept-Ranges"] = "bytes"
     if request.method == "HEAD":
         return web.Response(body=result.body, headers=headers)
     span = wanted_range(request.headers, size=len(result.body), etag=answer.etag, modified=answer.modified)
@@ -115,7 +110,7 @@ def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: An
     return web.Response(status=206, body=result.body[span.first : span.last + 1], headers=headers)
 
 
-_EXTENSIONS = {"jpeg": "jpg", "vnd.microsoft.icon": "ico"}
+_CACHE_STATUS, _SERVER_TIMING = istr("Cache-Status"), istr("Server-Timing")
 
 
 def _options() -> web.Response:

@@ -12,10 +12,10 @@ async def test_least_recently_used_goes_first() -> None:
     cache: MemoryCache[str] = MemoryCache(limit=300, entry_limit=100)
     for key in "abc":
         await cache.put(key, key.upper(), 100)
-    await cache.get("a")
+    cache.get("a")
     await cache.put("d", "D", 100)
 
-    assert [await cache.get(key) for key in "abcd"] == ["A", None, "C", "D"]
+    assert [cache.get(key) for key in "abcd"] == ["A", None, "C", "D"]
     assert cache.statistics.used_bytes == 300
 
 
@@ -26,7 +26,7 @@ async def test_too_large_an_entry_is_not_kept() -> None:
     await cache.put("b", "B", 100)
     await cache.put("a", "larger", 101)
 
-    assert [await cache.get(key) for key in "ab"] == [None, "B"]
+    assert [cache.get(key) for key in "ab"] == [None, "B"]
     assert (cache.statistics.entries, cache.statistics.used_bytes) == (1, 100)
 
 
@@ -41,7 +41,7 @@ async def test_no_memory_at_all() -> None:
     """A limit of 0 switches the cache off."""
     cache: MemoryCache[str] = MemoryCache(limit=0, entry_limit=100)
     await cache.put("a", "A", 1)
-    assert await cache.get("a") is None
+    assert cache.get("a") is None
 
 
 async def test_replacement_is_accounted() -> None:
@@ -50,7 +50,7 @@ async def test_replacement_is_accounted() -> None:
     await cache.put("a", "small", 10)
     await cache.put("a", "large", 200)
 
-    assert await cache.get("a") == "large"
+    assert cache.get("a") == "large"
     assert (cache.statistics.entries, cache.statistics.used_bytes) == (1, 200)
 
 
@@ -61,7 +61,7 @@ async def test_delete_where() -> None:
         await cache.put(key, key, 10)
 
     assert await cache.delete_where(lambda key: key.startswith("a")) == 2
-    assert [await cache.get(key) for key in ("a!1", "a!2", "b!1")] == [None, None, "b!1"]
+    assert [cache.get(key) for key in ("a!1", "a!2", "b!1")] == [None, None, "b!1"]
     assert cache.statistics.used_bytes == 10
 
 
@@ -80,6 +80,6 @@ async def test_accounts_stay_right() -> None:
             await cache.put(key, size, size)
         assert cache.statistics.used_bytes <= 1000
 
-    present = [key for key in sizes if await cache.get(key) is not None]
+    present = [key for key in sizes if cache.get(key) is not None]
     assert cache.statistics.used_bytes == sum(sizes[key] for key in present)
     assert cache.statistics.entries == len(present)

@@ -224,7 +224,7 @@ async def test_forget_only_that_result(results: Results) -> None:
     assert await find(results) == Found(new, Where.MEMORY)
     await results.drain(1.0)
     await results.forget(plan_of(), new)
-    assert await results.recall(plan_of()) is None
+    assert results.recall(plan_of()) is None
 
 
 async def test_recall_after_memory_and_save_are_over(metrics: Metrics) -> None:
@@ -234,8 +234,8 @@ async def test_recall_after_memory_and_save_are_over(metrics: Metrics) -> None:
     for key in ("a.jpg", "b.jpg"):
         await results.keep(plan_of(key), result_of(large))
 
-    assert await results.recall(plan_of("a.jpg")) is not None
-    assert await results.recall(plan_of("b.jpg")) is None
+    assert results.recall(plan_of("a.jpg")) is not None
+    assert results.recall(plan_of("b.jpg")) is None
 
 
 async def test_purge_by_key_never_touches_a_neighbour(results: Results, store: MemoryStore) -> None:

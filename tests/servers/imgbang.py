@@ -128,7 +128,7 @@ class ImgbangServer:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             said = self.log_path.read_bytes()[offset:].decode(errors="replace")
-            match = re.search(r'"url": "http://127\.0\.0\.1:(\d+)/"', said)
+            match = re.search(r'"url": ?"http://127\.0\.0\.1:(\d+)/"', said)
             if match:
                 self.port = int(match[1])
                 return self
