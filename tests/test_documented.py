@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate import written
+from docs.generate import WRITERS
 from proxy.cli.main import app
 from proxy.config import PREFIX, Settings
+from proxy.imaging.extras import missing_extra
+from proxy.plan.output import Format
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("path", list(written()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", list(WRITERS), ids=lambda path: path.name)
 def test_generated_files_are_up_to_date(path: Path) -> None:
     """`make docs` would change nothing."""
-    assert path.read_text(encoding="utf-8") == written()[path]
+    if path.name == "formats.md" and any(map(missing_extra, Format)):
+        pytest.skip("an extra is not installed: the table of formats was not tried")
+    assert path.read_text(encoding="utf-8") == WRITERS[path]()
 
 
 def test_readme_names_real_settings() -> None:

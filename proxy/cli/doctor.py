@@ -19,11 +19,9 @@ from proxy.cli.settings_flags import settings_or_exit
 from proxy.config import Settings, SettingsProblems, store_settings
 from proxy.delivery.staging import Staging
 from proxy.errors import OriginalNotFound, ProxyError
-from proxy.imaging.job import RenderJob
+from proxy.imaging.abilities import HEADINGS, Ability, cells, try_formats
 from proxy.imaging.workers import RenderWorkers
 from proxy.machine import usable_cpus, usable_memory
-from proxy.plan.operations import Resize
-from proxy.plan.output import Format, Output, Target
 from proxy.plan.preset_file import PresetProblems, read_presets
 from proxy.services import check_extras, hidden_prefix, render_limits
 from proxy.stores.connect import connect, connect_source
@@ -32,11 +30,7 @@ _PROBE_KEY = "imgbang-doctor/probe"
 _PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGklEQVR42mMUqVjAQApgYiARjGoY1TB0NAAAyBkBTI61fEwAAAAASUVORK5CYII="
 )
-"""A PNG of 16x16 pixels, to begin with."""
-_SVG = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16"><rect width="16" height="16" fill="teal"/></svg>'
-)
-_TIMEOUT = 20.0
+"""A PNG of 16x16 pixels, to store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +60,7 @@ def doctor() -> None:
 
 async def _examine(settings: Settings) -> tuple[list[Finding], Table]:
     findings = [finding async for finding in _surroundings(settings)]
-    formats = Table("format", "read", "write", title="formats, tried with real bytes")
+    formats = format_table(())
     workers = RenderWorkers(
         1,
         limits=render_limits(settings),
@@ -81,8 +75,7 @@ async def _examine(settings: Settings) -> tuple[list[Finding], Table]:
     try:
         findings.append(Finding("render workers", good=True, text=workers.versions))
         with tempfile.TemporaryDirectory(prefix="imgbang-doctor-") as directory:
-            for name, reads, writes in await _try_formats(workers, settings, Path(directory)):
-                formats.add_row(name, reads, writes)
+            formats = format_table(await try_formats(workers, render_limits(settings), Path(directory)))
     finally:
         await workers.close()
     return findings, formats
@@ -161,38 +154,9 @@ def _with_cause(url: str, error: ProxyError) -> str:
     return f"{url}: {error}" + (f" ({error.__cause__!r})" if error.__cause__ else "")
 
 
-async def _try_formats(workers: RenderWorkers, settings: Settings, directory: Path) -> list[tuple[str, str, str]]:
-    """Write a picture in every format, then read what was written."""
-    original = directory / "original"
-    original.write_bytes(_PIXEL)
-    rows = []
-    for known in Format:
-        path = directory / known.value
-        writes = "no"
-        if known is Format.HEIC:
-            rows.append(
-                (
-                    known.value,
-                    "yes, with imgbang[formats]" if "heic-" in workers.versions else "no: needs imgbang[formats]",
-                    "no",
-                )
-            )
-            continue
-        if known is Format.SVG:
-            path.write_bytes(_SVG)
-        else:
-            writes = await _try_render(workers, settings, original, path, Target(known.value))
-        reads = "no"
-        if path.exists():
-            reads = await _try_render(workers, settings, path, directory / "read", Target.PNG)
-        rows.append((known.value, reads, writes))
-    return rows
-
-
-async def _try_render(workers: RenderWorkers, settings: Settings, source: Path, result: Path, target: Target) -> str:
-    job = RenderJob(str(source), str(result), (Resize(8, 8),), Output(target=target), render_limits(settings))
-    try:
-        await workers.run(job, timeout=_TIMEOUT)
-    except ProxyError as error:
-        return f"no: {error}"
-    return "yes"
+def format_table(abilities: tuple[Ability, ...]) -> Table:
+    """What was found, for a terminal."""
+    table = Table(*HEADINGS, title="formats, tried with real bytes")
+    for ability in abilities:
+        table.add_row(*cells(ability))
+    return table
