@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 
@@ -26,3 +29,16 @@ def usable_memory() -> int:
         return min(total, int(limit)) if limit != "max" else total
     except (OSError, ValueError):
         return total
+
+
+@cache
+def vision_version() -> str | None:
+    """The version of OpenCV, which is not loaded to ask it; None without the extra `vision`."""
+    if importlib.util.find_spec("cv2") is None:
+        return None
+    for name in ("opencv-python-headless", "opencv-python"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "unknown"

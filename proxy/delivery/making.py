@@ -155,11 +155,16 @@ class Maker:
 
 
 def result_bytes(plan: Plan, header: SourceInfo, limits: RenderLimits) -> int:
-    """Memory that the finished picture needs before it is encoded: four bytes for each pixel of each frame."""
+    """Memory that the finished picture needs before it is encoded: four bytes for each pixel of each frame.
+
+    An operation that looks at the whole picture first (trim, redact) holds it as large as the original is.
+    """
     size = Size(header.width, header.height)
     try:
         pixels = final_size(plan.operations, size.turned() if header.orientation > 4 else size).pixels
         frames = choose_frames(header, plan.operations, plan.output, limits)
     except ProxyError:
         return 0  # an operation that does not fit this picture, or a picture that is too much: the worker says so
+    if any(operation.holds_picture for operation in plan.operations):
+        pixels = max(pixels, size.pixels)
     return 4 * pixels * len(frames.kept)

@@ -24,6 +24,7 @@ from proxy.delivery.results import Found, Results, Where
 from proxy.delivery.singleflight import SingleFlight
 from proxy.errors import CannotRender, InvalidCommand, NotAnImage, OriginalNotFound, OriginalTooLarge, ProxyError
 from proxy.metrics import Metrics
+from proxy.plan.operations.hiding import hides
 from proxy.plan.output import OnError
 from proxy.plan.plan import Plan
 
@@ -202,7 +203,7 @@ class Renderer:
                     try:
                         result = await self._maker.make(plan, staged, overlays, deadline, stages)
                     except (*_REMEMBERED, InvalidCommand):
-                        if plan.output.on_error is not OnError.ORIGINAL:
+                        if plan.output.on_error is not OnError.ORIGINAL or hides(plan.operations):
                             raise
                         result = await original_as_result(plan, staged, self._maker.versions)
             if not question.outdated:

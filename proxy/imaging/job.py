@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from proxy.plan.animation import OverBudget
 from proxy.plan.operations import Operation
 from proxy.plan.output import Format, Output
+from proxy.plan.region import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class RenderJob:
     """What the operations read besides: its name in the plan, and its path on the local disk."""
     seconds: float = math.inf
     """What is left of the request's time."""
+    focus: Region | None = None
+    """The focal point that is stored with the original."""
 
 
 @dataclass(frozen=True, slots=True)

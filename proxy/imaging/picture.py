@@ -8,17 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import pyvips
 
 from proxy.errors import CannotRender
-from proxy.plan.geometry import Size
+from proxy.imaging.view import View, cut
+from proxy.plan.geometry import Box, Size
 from proxy.plan.operations import Watermark
+from proxy.plan.region import Region
 
 
 def no_overlays(_: Watermark) -> pyvips.Image:
     """Open the image of a mark where none was brought."""
     raise CannotRender("the image of the mark was not brought")
+
+
+class Faces(Protocol):
+    """The faces in the original, in fractions of it as it is upright; None where no detector is installed."""
+
+    def sure(self) -> tuple[Region, ...] | None:
+        """What surely is a face, the largest first."""
+        ...
+
+    def all(self) -> tuple[Region, ...] | None:
+        """What may be a face, in any frame."""
+        ...
+
+
+class NoFaces:
+    """The faces where nobody looks for any."""
+
+    def sure(self) -> tuple[Region, ...] | None:
+        """None."""
+        return None
+
+    def all(self) -> tuple[Region, ...] | None:
+        """None."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +62,11 @@ class Picture:
     notes: tuple[str, ...] = ()
     overlay: Callable[[Watermark], pyvips.Image] = field(default=no_overlays, compare=False, repr=False)
     """Opens the image of a mark."""
+    view: View = field(default=View())
+    """Where the parts of the upright original lie now."""
+    focus: Region | None = None
+    """The focal point that is stored with the original, in fractions of it as it is upright."""
+    faces: Faces = field(default=NoFaces(), compare=False, repr=False)
 
     @property
     def first(self) -> pyvips.Image:
@@ -54,6 +86,14 @@ class Picture:
     def each(self, change: Callable[[pyvips.Image], pyvips.Image]) -> Picture:
         """The picture with `change` made to each frame."""
         return replace(self, frames=tuple(change(frame) for frame in self.frames))
+
+    def cut(self, box: Box) -> Picture:
+        """The part of each frame inside `box`."""
+        return self.each(lambda frame: frame.crop(box.left, box.top, box.width, box.height)).seen(cut(box, self.size))
+
+    def seen(self, change: View) -> Picture:
+        """The picture after a change of where its parts lie."""
+        return replace(self, view=self.view.then(change))
 
     def in_memory(self) -> Picture:
         """The picture with its pixels computed: they can be read in any order, and the decoder's work is over."""

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import math
+
 import pyvips
 
+from proxy.imaging import view
 from proxy.imaging.colours import bands_of, with_alpha
+from proxy.imaging.cropping import crop
 from proxy.imaging.picture import Picture
-from proxy.imaging.steps import crop, extent, flattened, ready_for, scale_to
-from proxy.plan.geometry import Gravity, Size, place
-from proxy.plan.operations import Area, Border, Circle, Crop, CutTo, Extent, How, Reframe, RoundCorners, Scale, Slice
+from proxy.imaging.steps import extent, flattened, premultiplied, ready_for, scale_to, scaled
+from proxy.plan.geometry import Box, Gravity, Size, place
+from proxy.plan.operations import (
+    Area,
+    Backdrop,
+    Border,
+    Circle,
+    Crop,
+    CutTo,
+    Extent,
+    Fit,
+    How,
+    Reframe,
+    Resize,
+    RoundCorners,
+    Scale,
+    Slice,
+)
 
 
 def scale(picture: Picture, operation: Scale | Area) -> Picture:
@@ -33,7 +52,7 @@ def cut_slice(picture: Picture, operation: Slice) -> Picture:
     box = operation.box(picture.size)
     if Size(box.width, box.height) == picture.size:
         return picture
-    return picture.each(lambda frame: frame.crop(box.left, box.top, box.width, box.height))
+    return picture.cut(box)
 
 
 def cut_to(picture: Picture, operation: CutTo) -> Picture:
@@ -59,14 +78,52 @@ def border(picture: Picture, operation: Border) -> Picture:
             background=bands_of(operation.colour, frame),
         )
 
-    return picture.each(framed)
+    box = Box(operation.width, operation.height, picture.size.width, picture.size.height)
+    return picture.each(framed).seen(view.framed(box, size))
+
+
+def backdrop(picture: Picture, operation: Backdrop) -> Picture:
+    """Put each frame, whole, on a blurred enlargement of itself."""
+    size = operation.size(picture.size)
+    picture = picture.in_memory()
+    inside = Resize(size.width, size.height, Fit.INSIDE, enlarge=operation.enlarge).size(picture.size)
+    box = place(inside, size, Gravity.CENTRE)
+
+    def over_itself(frame: pyvips.Image) -> pyvips.Image:
+        ground = blurred_cover(frame, size, operation.sigma)
+        front = scaled(frame, inside)
+        if not frame.hasalpha():
+            return ground.insert(front, box.left, box.top)
+        # Transparent parts show the ground: that is what it is for.
+        drawn = ground.composite2(front, "over", x=box.left, y=box.top).cast("uchar")
+        return drawn.copy(interpretation=frame.interpretation)
+
+    return picture.each(over_itself).seen(view.framed(box, size))
+
+
+def blurred_cover(image: pyvips.Image, size: Size, sigma: float) -> pyvips.Image:
+    """The image scaled to cover a box, cut to it and blurred.
+
+    Made small, blurred there and enlarged: what a blur of 20 pixels leaves fits into a sixteenth of the pixels.
+    """
+    factor = max(1.0, sigma / 4)
+    small = Size(max(1, math.ceil(size.width / factor)), max(1, math.ceil(size.height / factor)))
+    cover = Resize(small.width, small.height, Fit.COVER, enlarge=True).size(Size(image.width, image.height))
+    box = place(small, cover, Gravity.CENTRE)
+    cut = scaled(image, cover).crop(box.left, box.top, box.width, box.height)
+
+    def soften(flat: pyvips.Image) -> pyvips.Image:
+        blurred = flat.gaussblur(sigma / factor)
+        return blurred.resize(size.width / small.width, vscale=size.height / small.height, kernel="linear")
+
+    return premultiplied(cut, soften).cast("uchar").copy_memory()
 
 
 def circle(picture: Picture, operation: Circle) -> Picture:
     """Cut the circle in the middle out of its surroundings."""
     size = operation.size(picture.size)
     box = place(size, picture.size, Gravity.CENTRE)
-    cut = picture.each(lambda frame: frame.crop(box.left, box.top, box.width, box.height))
+    cut = picture.cut(box)
     radius = size.width / 2
     return _masked(cut, corner_mask(size, radius, radius))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy.imaging import frames, gradient, marks, reshaping, steps, tones
+from proxy.imaging import cropping, frames, gradient, hiding, marks, reshaping, steps, tones
 from proxy.imaging.steps import Step
 from proxy.plan import operations as plan
 from proxy.plan.operations import Operation
@@ -27,4 +27,17 @@ STEPS: Mapping[type[Operation], Step] = {
     plan.FirstFrames: frames.first_frames,
     plan.Animate: frames.animate,
     plan.Gradient: gradient.gradient,
+    plan.Crop: cropping.crop,
+    plan.Trim: cropping.trim,
+    plan.Backdrop: reshaping.backdrop,
+    plan.Saturation: tones.saturation,
+    plan.Hue: tones.hue,
+    plan.Gamma: tones.gamma,
+    plan.Normalise: tones.normalise,
+    plan.Invert: tones.invert,
+    plan.Sepia: tones.sepia,
+    plan.Tint: tones.tint,
+    plan.Duotone: tones.duotone,
+    plan.Pixelate: hiding.pixelate,
+    plan.Redact: hiding.redact,
 }

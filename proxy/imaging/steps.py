@@ -16,12 +16,12 @@ import pyvips
 
 from proxy.imaging.colours import bands_of, fits_grey, to_grey, to_rgb, with_alpha
 from proxy.imaging.picture import Picture
+from proxy.imaging.view import FLIPPED, MIRRORED, TURNS, UPRIGHT, framed, rotated
 from proxy.plan.colour import Colour
-from proxy.plan.geometry import Box, Gravity, Size, place
+from proxy.plan.geometry import Box, Size, place
 from proxy.plan.operations import (
     AutoOrient,
     Blur,
-    Crop,
     Extent,
     Flatten,
     Flip,
@@ -41,7 +41,8 @@ def auto_orient(picture: Picture, _: AutoOrient) -> Picture:
     if picture.orientation == 1:
         return picture
     orientation = picture.orientation
-    return replace(picture.in_memory().each(lambda frame: upright(frame, orientation)), orientation=1)
+    turned = picture.in_memory().each(lambda frame: upright(frame, orientation)).seen(UPRIGHT[orientation])
+    return replace(turned, orientation=1)
 
 
 def upright(image: pyvips.Image, orientation: int) -> pyvips.Image:
@@ -94,27 +95,6 @@ def premultiplied(image: pyvips.Image, change: Callable[[pyvips.Image], pyvips.I
     return change(image.premultiply().cast(image.format)).unpremultiply().cast(image.format)
 
 
-def crop(picture: Picture, operation: Crop) -> Picture:
-    """Cut the box out; where the gravity looks at pixels, the most interesting box of that size."""
-    size = operation.size(picture.size)
-    if size == picture.size:
-        return picture
-    if operation.gravity.looks_at_pixels:
-        picture = picture.in_memory()
-        box = interesting_box(picture.first, size, operation.gravity)
-    else:
-        wanted = Size(operation.width or picture.size.width, operation.height or picture.size.height)
-        placed = place(wanted, picture.size, operation.gravity, operation.dx, operation.dy).within(picture.size)
-        box = placed or Box(0, 0, size.width, size.height)  # `size` above has refused a box outside of the picture
-    return picture.each(lambda frame: frame.crop(box.left, box.top, box.width, box.height))
-
-
-def interesting_box(image: pyvips.Image, size: Size, gravity: Gravity) -> Box:
-    """Where libvips would cut a box of this size by attention or entropy."""
-    cut = image.smartcrop(size.width, size.height, interesting=gravity.value)
-    return Box(-cut.xoffset, -cut.yoffset, size.width, size.height)
-
-
 def extent(picture: Picture, operation: Extent) -> Picture:
     """Put each frame on a canvas; transparent parts show the canvas, too."""
     canvas = operation.size(picture.size)
@@ -129,7 +109,7 @@ def extent(picture: Picture, operation: Extent) -> Picture:
         background = bands_of(operation.background, frame)
         return frame.embed(box.left, box.top, canvas.width, canvas.height, extend="background", background=background)
 
-    return picture.each(onto)
+    return picture.each(onto).seen(framed(box, canvas))
 
 
 def ready_for(image: pyvips.Image, background: Colour) -> pyvips.Image:
@@ -154,9 +134,12 @@ def rotate(picture: Picture, operation: Rotate) -> Picture:
         return picture
     picture = picture.in_memory()
     if angle in (90, 180, 270):
-        return picture.each(lambda frame: frame.rot(f"d{angle:.0f}"))
-    size = operation.size(picture.size)
-    return picture.each(lambda frame: turned(ready_for(frame, operation.background), angle, size, operation.background))
+        return picture.each(lambda frame: frame.rot(f"d{angle:.0f}")).seen(TURNS[int(angle)])
+    before, size = picture.size, operation.size(picture.size)
+    picture = picture.each(
+        lambda frame: turned(ready_for(frame, operation.background), angle, size, operation.background)
+    )
+    return picture.seen(rotated(angle, before, size))
 
 
 def turned(image: pyvips.Image, degrees: float, size: Size, background: Colour) -> pyvips.Image:
@@ -187,8 +170,8 @@ def turned(image: pyvips.Image, degrees: float, size: Size, background: Colour) 
 def flip(picture: Picture, operation: Flip) -> Picture:
     """Mirror each frame."""
     if operation.direction == "horizontal":
-        return picture.each(lambda frame: frame.fliphor())
-    return picture.in_memory().each(lambda frame: frame.flipver())
+        return picture.each(lambda frame: frame.fliphor()).seen(MIRRORED)
+    return picture.in_memory().each(lambda frame: frame.flipver()).seen(FLIPPED)
 
 
 def blur(picture: Picture, operation: Blur) -> Picture:
@@ -226,7 +209,6 @@ def flatten(picture: Picture, operation: Flatten) -> Picture:
 STEPS: Mapping[type[Operation], Step] = {
     AutoOrient: auto_orient,
     Resize: resize,
-    Crop: crop,
     Extent: extent,
     Rotate: rotate,
     Flip: flip,

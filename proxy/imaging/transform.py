@@ -21,6 +21,7 @@ from proxy.errors import CannotRender
 from proxy.imaging.budget import Frames, choose_frames
 from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
 from proxy.imaging.damage import reading
+from proxy.imaging.faces import FoundFaces
 from proxy.imaging.file_limits import copy_original, passes, write_within
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
@@ -36,7 +37,9 @@ from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, check_format, save
 from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
 from proxy.imaging.steps import flattened, scale_to
+from proxy.imaging.view import STORED
 from proxy.plan.animation import in_hundredths
+from proxy.plan.operations.hiding import hides
 from proxy.plan.output import (
     REPORT_TYPE,
     Answer,
@@ -97,7 +100,7 @@ def _picture(job: RenderJob) -> RenderReport:
             )
 
         kept = write_within(job, output, target, attempt)
-    if not kept:
+    if not kept and not hides(job.operations):
         return _original(job, info)
     return RenderReport(
         format=target,
@@ -159,8 +162,19 @@ def make(job: RenderJob, info: SourceInfo, frames: Frames) -> Picture:
     picture = settle_colours(picture, job.output.colour)
     if job.overlays:
         picture = replace(picture, overlay=opener(dict(job.overlays), job.limits))
-    for operation in begun.operations:
+    picture = replace(
+        picture,
+        view=STORED[picture.orientation],
+        focus=job.focus,
+        faces=FoundFaces(job.path, info, job.limits, job.output, frames.kept),
+    )
+    for done, operation in enumerate(begun.operations, start=1):
         picture = STEPS[type(operation)](picture, operation)
+        if operation.settles_size:
+            rest = begun.operations[done:]
+            settled = replace(info, width=picture.size.width, height=picture.size.height)
+            # What was trimmed to a strip may be scaled up to anything.
+            check_sizes(rest, replace(settled, orientation=picture.orientation), job.limits, len(picture.frames))
     return picture.in_memory()
 
 

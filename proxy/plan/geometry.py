@@ -67,12 +67,18 @@ class Gravity(StrEnum):
     SOUTH = "south"
     SOUTHEAST = "southeast"
     ATTENTION = "attention"
+    """What draws the eye: skin, strong colours, edges."""
     ENTROPY = "entropy"
+    """Where most is going on."""
+    FACE = "face"
+    """The faces; the middle where there is none. Needs the extra `vision`."""
+    FOCAL = "focal"
+    """The focal point that is stored with the original; the middle where there is none."""
 
     @property
     def looks_at_pixels(self) -> bool:
-        """Whether the position depends on what the picture shows."""
-        return self in (Gravity.ATTENTION, Gravity.ENTROPY)
+        """Whether the position depends on what the picture shows: it is no anchor."""
+        return self in (Gravity.ATTENTION, Gravity.ENTROPY, Gravity.FACE, Gravity.FOCAL)
 
 
 _LEFT = (Gravity.NORTHWEST, Gravity.WEST, Gravity.SOUTHWEST)

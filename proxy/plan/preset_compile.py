@@ -1,8 +1,7 @@
 """From the table of a preset to its meaning: operations, output, cache policy.
 
-The fields of a preset have no order of their own; they compile to: auto-orient, resize (with the crop of `cover` or
-the canvas of `pad`), rotate, flip, grayscale, blur, sharpen. Different spellings of one meaning compile to equal
-operations, so that they share their stored results.
+Different spellings of one meaning compile to equal operations, so that they share their stored results. The fields that
+say what the picture looks like are the subject of `picture_compile.py`.
 """
 
 from __future__ import annotations
@@ -11,33 +10,14 @@ from dataclasses import replace
 
 from proxy.plan import dialects
 from proxy.plan.colour import Colour
-from proxy.plan.geometry import Gravity
-from proxy.plan.operations import (
-    AutoOrient,
-    Blur,
-    Crop,
-    Extent,
-    Fit,
-    Flip,
-    Grayscale,
-    Operation,
-    Resize,
-    Rotate,
-    Sharpen,
-)
+from proxy.plan.operations import AutoOrient, Operation
 from proxy.plan.output import Output, Target
+from proxy.plan.picture_compile import picture_operations
 from proxy.plan.plan import CachePolicy
-from proxy.plan.preset_tables import PresetFit, PresetTable, SharpenTable
+from proxy.plan.preset_tables import PresetTable
 from proxy.plan.preset_values import MAX_DURATION
 from proxy.plan.presets import DIALECTS, Preset
 from proxy.plan.tidying import tidy
-
-_FITS = {
-    PresetFit.INSIDE: Fit.INSIDE,
-    PresetFit.COVER: Fit.COVER,
-    PresetFit.FILL: Fit.FILL,
-    PresetFit.PAD: Fit.INSIDE,
-}
 
 _OUTPUT_FIELDS = {
     "quality": "quality", "effort": "effort", "lossless": "lossless", "progressive": "progressive",
@@ -71,39 +51,14 @@ def _operations(table: PresetTable) -> tuple[Operation, ...]:
         # could, because a result keeps no orientation.
         upright = table.auto_orient and AutoOrient() not in listed
         return tidy([AutoOrient(), *listed] if upright else listed)
-    upright_first: list[Operation] = [AutoOrient()] if table.auto_orient else []
-    return tidy([*upright_first, *_box(table), *_changes(table)])
-
-
-def _box(table: PresetTable) -> list[Operation]:
-    if table.width is None and table.height is None:
-        return []
-    resize = Resize(table.width, table.height, _FITS[table.fit], table.enlarge)
-    gravity = table.gravity or Gravity.CENTRE
-    if table.fit is PresetFit.COVER:
-        return [resize, Crop(table.width, table.height, gravity)]
-    if table.fit is PresetFit.PAD and table.width is not None and table.height is not None:
-        return [resize, Extent(table.width, table.height, gravity, background=table.background or Colour.WHITE)]
-    return [resize]
-
-
-def _changes(table: PresetTable) -> list[Operation]:
-    changes: list[Operation] = [Rotate(table.rotate, table.background or Colour.WHITE)]
-    if table.flip:
-        changes.append(Flip(table.flip))
-    if table.grayscale:
-        changes.append(Grayscale())
-    if table.blur is not None:
-        changes.append(Blur(table.blur))
-    if isinstance(table.sharpen, SharpenTable):
-        changes.append(Sharpen(table.sharpen.sigma, table.sharpen.amount))
-    elif table.sharpen:
-        changes.append(Sharpen())
-    return changes
+    return tidy(picture_operations(table, table.background))
 
 
 def _write(output: Output, table: PresetTable) -> Output:
     given = {theirs: getattr(table, ours) for ours, theirs in _OUTPUT_FIELDS.items() if ours in table.model_fields_set}
+    if not isinstance(table.background, Colour) or table.background.alpha == 0:
+        # No ground of its own to put a picture on where the format needs one: then it is white.
+        given.pop("background", None)
     return replace(output, **given)
 
 

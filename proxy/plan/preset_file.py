@@ -21,10 +21,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.errors import InvalidCommand
+from proxy.plan.operation_tables import Table
 from proxy.plan.operations import WRITTEN
 from proxy.plan.preset_compile import compile_preset
-from proxy.plan.preset_rules import conflicts
-from proxy.plan.preset_tables import FileTable, PresetTable, Table
+from proxy.plan.preset_rules import conflicts, missing_extra
+from proxy.plan.preset_tables import FileTable, PresetTable
 from proxy.plan.preset_values import shown_value
 from proxy.plan.presets import DIALECTS, LEGAL_SEPARATORS, Preset, PresetSnapshot, name_problem
 from proxy.plan.toml_lines import Path, TomlLines
@@ -157,10 +158,14 @@ class _Reader:
         if len(self._problems) > before:
             return None
         try:
-            return compile_preset(name, table, self.order)
+            preset = compile_preset(name, table, self.order)
         except InvalidCommand as error:
             self._add((*where, "command"), error.message)
             return None
+        lacking = missing_extra(preset.operations, table.model_fields_set)
+        if lacking is not None:
+            self._add((*where, lacking.field), lacking.message)
+        return preset
 
     def separators(self, listed: object) -> tuple[str, ...]:
         """The legal separators of a list, whether or not there are others in it: names are checked against them."""

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from proxy.plan.preset_tables import PresetFit, PresetTable
-
-GEOMETRY = (
-    "width", "height", "fit", "gravity", "enlarge", "rotate", "flip", "grayscale", "blur", "sharpen",
-)  # fmt: skip
-"""The fields that compile to operations; `operations` and `command` take their place."""
+from proxy.machine import vision_version
+from proxy.plan.geometry import Gravity
+from proxy.plan.operations import Crop, Operation, Redact
+from proxy.plan.picture_table import GEOMETRY, PresetFit
+from proxy.plan.preset_tables import PresetTable
+from proxy.plan.region import Region
 
 _NEGOTIABLE = frozenset({"auto", "source"})
 _TAKE: dict[str, frozenset[str]] = {
@@ -67,13 +67,49 @@ def _box(table: PresetTable, given: AbstractSet[str]) -> Iterator[Conflict]:
         for field in ("fit", "enlarge"):
             if field in given and getattr(table, field) is not False:
                 yield Conflict(field, "has no effect without width or height", (field,))
+    yield from _gravity(table)
+    if table.background == "blur" and table.fit is not PresetFit.PAD:
+        yield Conflict("background", '"blur" needs fit = "pad"', ("background", "fit"))
+    if table.circle and table.radius is not None:
+        yield Conflict("radius", "has no effect with circle = true", ("radius", "circle"))
+
+
+def _gravity(table: PresetTable) -> Iterator[Conflict]:
+    if not table.focal and table.fit is not PresetFit.COVER:
+        yield Conflict("focal", 'has no effect without fit = "cover"', ("focal", "fit"))
     if table.gravity is None:
         return
+    if not table.focal and Gravity.FOCAL in table.gravity:
+        yield Conflict("focal", 'contradicts gravity, which names "focal"', ("focal", "gravity"))
     if table.fit not in (PresetFit.COVER, PresetFit.PAD):
         yield Conflict("gravity", 'has no effect without fit = "cover" or fit = "pad"', ("gravity", "fit"))
-    elif table.fit is PresetFit.PAD and table.gravity.looks_at_pixels:
-        message = f'"{table.gravity.value}" needs fit = "cover"; with "pad" it is one of the nine anchors'
-        yield Conflict("gravity", message, ("gravity", "fit"))
+        return
+    if table.fit is PresetFit.PAD:
+        for aim in table.gravity:
+            if isinstance(aim, Region) or aim.looks_at_pixels:
+                message = f'"{aim}" needs fit = "cover"; with "pad" it is one of the nine anchors'
+                yield Conflict("gravity", message, ("gravity", "fit"))
+                return
+        if table.background == "blur":
+            yield Conflict("gravity", 'has no effect with background = "blur"', ("gravity", "background"))
+
+
+def missing_extra(operations: tuple[Operation, ...], given: AbstractSet[str]) -> Conflict | None:
+    """What of a preset cannot be had in this installation: faces, without the extra that finds them.
+
+    A list of gravities falls through to its next one; but hiding faces must never turn into not hiding them.
+    """
+    if vision_version() is not None:
+        return None
+    how = "needs the extra: pip install 'imgbang[vision]'"
+    for operation in operations:
+        if isinstance(operation, Redact) and operation.faces:
+            field = "redact" if "redact" in given else "operations"
+            return Conflict(field, f"hiding faces {how}", ())
+        if isinstance(operation, Crop) and operation.gravity is Gravity.FACE:
+            field = "gravity" if "gravity" in given else "operations"
+            return Conflict(field, f'"face" {how}; or name what to do without: ["face", "attention"]', ())
+    return None
 
 
 def _output(table: PresetTable, given: AbstractSet[str]) -> Iterator[Conflict]:

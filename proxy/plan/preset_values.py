@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
@@ -18,6 +18,7 @@ from proxy.plan.adhoc import MAX_BOX_SIDE, AdhocBox
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity
 from proxy.plan.presets import DIALECTS, LEGAL_SEPARATORS
+from proxy.plan.region import Region
 
 MAX_DURATION = 31_536_000
 """A year: HTTP caches take no more for serious."""
@@ -69,9 +70,57 @@ def _read_colour(value: object) -> Colour:
 
 
 def _read_gravity(value: object) -> object:
-    if value == "face":
-        raise ValueError('gravity "face" needs the vision extra, which this build does not have')
     return "centre" if value == "center" else value
+
+
+def _read_sought(value: object) -> Gravity | Region:
+    """One thing to look for: a word, or a point or box as a table."""
+    if isinstance(value, dict):
+        numbers = [value.get(name, 0.0) for name in ("x", "y", "width", "height")]
+        if not {"x", "y"} <= set(value) <= {"x", "y", "width", "height"} or not all(map(_is_number, numbers)):
+            raise ValueError("a focal point is { x = 0.3, y = 0.6 }, in fractions of the upright picture")
+        try:
+            return Region(*map(float, numbers))
+        except InvalidCommand as error:
+            raise ValueError(error.message) from error
+    word = _read_gravity(value)
+    if word in _GRAVITIES:
+        return Gravity(str(word))
+    raise ValueError(f"must be {', '.join(_GRAVITIES[:-1])} or {{ x = 0.3, y = 0.6 }}, got {shown_value(value)}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _read_aims(value: object) -> tuple[Gravity | Region, ...]:
+    """A word, a point, or several to be tried in order; what is always found ends the list."""
+    listed = value if isinstance(value, list) else [value]
+    aims = tuple(_read_sought(item) for item in listed)
+    if not aims or len(set(aims)) < len(aims):
+        raise ValueError("a list of gravities names each once, and at least one")
+    for aim in aims[:-1]:
+        if isinstance(aim, Region) or aim not in (Gravity.FACE, Gravity.FOCAL):
+            raise ValueError(f"{aim} is always found: what follows it in the list is never tried")
+    return aims
+
+
+def _read_radius(value: object) -> tuple[float, bool]:
+    """Pixels, or a text like `10%`; the second says whether it is percent."""
+    if _is_number(value):
+        number, percent = float(value), False  # type: ignore[arg-type]  # it is a number
+    elif isinstance(value, str) and (match := re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%", value)):
+        number, percent = float(match[1]), True
+    else:
+        raise ValueError(f'must be pixels, or percent like "10%", got {shown_value(value)}')
+    most = 50 if percent else MAX_BOX_SIDE
+    if not 0 < number <= most:
+        raise ValueError(f"must be above 0 and up to {most}{' %' if percent else ''}, got {shown_value(value)}")
+    return number, percent
+
+
+def _read_background(value: object) -> object:
+    return value if value == "blur" else _read_colour(value)
 
 
 def read_duration(value: object) -> int:
@@ -137,6 +186,25 @@ ColourText = Annotated[Colour, BeforeValidator(_read_colour), WithJsonSchema({"t
 GravityName = Annotated[
     Gravity, Field(strict=False), BeforeValidator(_read_gravity), WithJsonSchema({"enum": _GRAVITIES})
 ]
+_POINT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in ("x", "y", "width", "height")},
+    "required": ["x", "y"],
+    "additionalProperties": False,
+}
+_SOUGHT_SCHEMA: dict[str, Any] = {"anyOf": [{"enum": _GRAVITIES}, _POINT_SCHEMA]}
+Sought = Annotated[Gravity | Region, BeforeValidator(_read_sought), WithJsonSchema(_SOUGHT_SCHEMA)]
+Aims = Annotated[
+    tuple[Gravity | Region, ...],
+    BeforeValidator(_read_aims),
+    WithJsonSchema({"anyOf": [*_SOUGHT_SCHEMA["anyOf"], {"type": "array", "items": _SOUGHT_SCHEMA, "minItems": 1}]}),
+]
+Radius = Annotated[
+    tuple[float, bool],
+    BeforeValidator(_read_radius),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9.]+%$"}]}),
+]
+Background = Annotated[Colour | Literal["blur"], BeforeValidator(_read_background), WithJsonSchema({"type": "string"})]
 Duration = Annotated[int, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Cache = Annotated[int | str, BeforeValidator(_read_cache), WithJsonSchema(_CACHE_SCHEMA)]
 Box = Annotated[AdhocBox, BeforeValidator(_read_box), WithJsonSchema({"type": "string", "pattern": "^[0-9]*x[0-9]*$"})]

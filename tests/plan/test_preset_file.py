@@ -193,7 +193,7 @@ def test_fields_compile_to_cache_policy(body: str, cache: CachePolicy) -> None:
 @pytest.mark.parametrize(
     "spellings",
     [
-        ['width = 9\nheight = 9\nfit = "cover"', 'height = 9\nwidth = 9\nfit = "cover"\ngravity = "center"',
+        ['width = 9\nheight = 9\nfit = "cover"', 'height = 9\nwidth = 9\nfit = "cover"\nfocal = true',
          'operations = [{ resize = { width = 9, height = 9, fit = "cover" } }, { crop = { gravity = "centre", width = 9, height = 9 } }]'],
         ["rotate = -90", "rotate = 270.0", "operations = [{ rotate = { degrees = 270 } }]"],
         ['format = "jpg"', 'format = "jpeg"\nbackground = "white"\nenlarge = false'],
@@ -229,7 +229,26 @@ PROBLEMS = {
         '[presets.p]\nfit = "covr"',
         'presets.p.fit: must be "inside", "cover", "fill" or "pad", got "covr"; did you mean "cover"?',
     ),
-    "face": ('[presets.p]\ngravity = "face"', 'gravity "face" needs the vision extra, which this build does not have'),
+    "face with pad": (
+        '[presets.p]\nwidth = 9\nheight = 9\nfit = "pad"\ngravity = "face"',
+        '"face" needs fit = "cover"',
+    ),
+    "gravity behind what is always found": (
+        '[presets.p]\nwidth = 9\nheight = 9\nfit = "cover"\ngravity = ["attention", "face"]',
+        "attention is always found: what follows it in the list is never tried",
+    ),
+    "focal point outside": (
+        '[presets.p]\nwidth = 9\nheight = 9\nfit = "cover"\ngravity = { x = 30, y = 60 }',
+        "in fractions of the upright picture",
+    ),
+    "focal twice": (
+        '[presets.p]\nwidth = 9\nheight = 9\nfit = "cover"\ngravity = ["focal", "north"]\nfocal = false',
+        'contradicts gravity, which names "focal"',
+    ),
+    "blur without pad": ('[presets.p]\nbackground = "blur"', '"blur" needs fit = "pad"'),
+    "radius": ('[presets.p]\nradius = "60%"', "must be above 0 and up to 50 %"),
+    "redact nothing": ("[presets.p]\nredact = {}", "redact needs faces = true, areas, or both"),
+    "one tone of two": ('[presets.p]\nduotone = ["red"]', "must have at least 2, got 1"),
     "colour": ('[presets.p]\nbackground = "nocolor"', "presets.p.background: a colour must be #rgb"),
     "colour type": ("[presets.p]\nbackground = 7", "presets.p.background: must be a colour in quotes, got 7"),
     "preset is no table": ("[presets]\np = 3", "presets.toml:2: presets.p: must be a table, got 3"),

@@ -42,7 +42,7 @@ from proxy.plan.dialects.tencent import TENCENT
 from proxy.plan.dialects.upyun import UPYUN
 from proxy.plan.dialects.volcengine import VOLCENGINE
 from proxy.plan.keys import check_key, decode_key, decode_path, shown
-from proxy.plan.operations import Operation
+from proxy.plan.operations import Crop, Operation
 from proxy.plan.output import Output
 from proxy.plan.presets import Originals, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
@@ -88,6 +88,8 @@ def compile_command(text: str, order: tuple[str, ...] = tuple(DIALECTS)) -> AskA
 
 def write_commands(operations: tuple[Operation, ...], output: Output) -> dict[str, str]:
     """A plan in the words of every dialect that has words for it, whether enabled or not."""
+    if any(isinstance(operation, Crop) and (operation.seek or not operation.focal) for operation in operations):
+        return {}  # no vendor's words say where to look, or where not to
     written = {name: dialect.write(operations, output) for name, dialect in DIALECTS.items()}
     return {name: text for name, text in written.items() if text is not None}
 

@@ -207,7 +207,8 @@ def _read_cut(what: str, value: str) -> Crop:
     if len(parts) != 4:
         raise InvalidCommand(f"{what} must be <width>x<height>x<dx>x<dy>, got {shown(value, 40)}")
     width, height = (read_int(what, part, 1, MAX_SIDE) for part in parts[:2])
-    return Crop(width, height, Gravity.NORTHWEST, *(read_int(what, part, 0, MAX_SIDE) for part in parts[2:]))
+    dx, dy = (read_int(what, part, 0, MAX_SIDE) for part in parts[2:])
+    return Crop(width, height, Gravity.NORTHWEST, dx, dy)
 
 
 TENCENT_COMPILERS: Mapping[str, Compiler] = {

@@ -45,6 +45,34 @@ class Extent(Operation):
 
 
 @dataclass(frozen=True, slots=True)
+class Backdrop(Operation):
+    """Put the whole picture in the middle of a box that is filled with a blurred enlargement of itself."""
+
+    name: ClassVar[str] = "backdrop"
+    width: int
+    height: int
+    sigma: float = 20.0
+    """Of the blur, in pixels of the box."""
+    enlarge: bool = False
+    """Whether a small picture is scaled up to fit the box."""
+
+    def __post_init__(self) -> None:
+        check_side("width", self.width)
+        check_side("height", self.height)
+        check_between("sigma", self.sigma, 1, 50)
+
+    def size(self, picture: Size) -> Size:
+        """The box."""
+        del picture
+        return Size(self.width, self.height)
+
+    @property
+    def boxes(self) -> tuple[str, ...]:
+        """The box."""
+        return box_text(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
 class Border(Operation):
     """Put bars of this width on the left and right, and of this height on the top and bottom."""
 

@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 from proxy.errors import InvalidCommand
+from proxy.plan.colour import Colour
 from proxy.plan.geometry import Box, Gravity, Size, place
 from proxy.plan.operations.operation import Operation, box_text, check_between, check_offset, check_side
+from proxy.plan.region import Region
 
 MAX_RADIUS = 10**12
 """Radii are clamped to the picture, so large ones are a way to say "as round as it goes"."""
@@ -24,17 +26,37 @@ class Crop(Operation):
     gravity: Gravity = Gravity.NORTHWEST
     dx: int = 0
     dy: int = 0
+    seek: tuple[Gravity | Region, ...] = ()
+    """What is looked for before the gravity counts, in this order: attention, entropy, face, focal, or a point or box
+    in fractions of the upright original."""
+    focal: bool = True
+    """Whether a focal point that is stored with the original comes first, where the gravity is the middle or looks at
+    the picture."""
 
     def __post_init__(self) -> None:
         check_side("width", self.width)
         check_side("height", self.height)
         check_offset("dx", self.dx)
         check_offset("dy", self.dy)
+        if self.seek and (self.dx or self.dy):
+            raise InvalidCommand("offsets shift a crop from an anchor: they do not go with what is looked for")
+        if any(isinstance(aim, Gravity) and not aim.looks_at_pixels for aim in self.seek):
+            raise InvalidCommand("seek takes attention, entropy, face, focal or a point; an anchor is the gravity")
+
+    @property
+    def aims(self) -> tuple[Gravity | Region, ...]:
+        """What the crop is placed by: the first of these that the picture has."""
+        aims = (*self.seek, self.gravity)
+        middle = self.gravity is Gravity.CENTRE and not (self.dx or self.dy)
+        looks = self.gravity.looks_at_pixels or any(isinstance(aim, Gravity) for aim in self.seek)
+        if self.focal and Gravity.FOCAL not in aims and (middle or looks):
+            return (Gravity.FOCAL, *aims)
+        return aims
 
     def size(self, picture: Size) -> Size:
         """The part of the box inside the picture; refused when the two do not meet."""
         wanted = Size(self.width or picture.width, self.height or picture.height)
-        if self.gravity.looks_at_pixels:
+        if self.gravity.looks_at_pixels or self.seek:
             return Size(min(wanted.width, picture.width), min(wanted.height, picture.height))
         box = place(wanted, picture, self.gravity, self.dx, self.dy).within(picture)
         if box is None:
@@ -139,3 +161,23 @@ class RoundCorners(Operation):
         if self.even:
             across = down = min(across, down)
         return min(x, across), min(y, down)
+
+
+@dataclass(frozen=True, slots=True)
+class Trim(Operation):
+    """Cut off margins of one colour: that of the top left corner, or `background`."""
+
+    name: ClassVar[str] = "trim"
+    settles_size: ClassVar[bool] = True
+    holds_picture: ClassVar[bool] = True
+    threshold: int = 10
+    """How far a colour may be from the margin's, of 255, and still belong to it."""
+    background: Colour | None = None
+
+    def __post_init__(self) -> None:
+        check_between("the threshold", self.threshold, 1, 255)
+
+    @property
+    def boxes(self) -> tuple[str, ...]:
+        """A size without a box."""
+        return ("trimmed",)

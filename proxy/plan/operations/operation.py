@@ -26,6 +26,10 @@ class Operation:
 
     __slots__ = ()
     name: ClassVar[str]
+    settles_size: ClassVar[bool] = False
+    """Whether the size is known only once the pixels are: `size` is then the largest it can be."""
+    holds_picture: ClassVar[bool] = False
+    """Whether the whole picture, as large as it comes, is held in memory for it."""
 
     def canonical(self) -> str:
         """The one spelling of this operation, `name(field=value,…)`, without fields that stand at their default."""
