@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format bench docs clean
+.PHONY: help install run test check format bench docs lock clean
 
 help: ## list the chores
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: $(VENV)/.dev ## measure, side by side in one run
 
 docs: $(VENV)/.dev ## generate the parts of the documentation that come from the code
 	$(BIN)/python -m docs.generate
+
+lock: $(VENV)/.dev ## pin the packages of the container image anew, with their hashes
+	$(BIN)/python -m container.lock
 
 clean: ## remove what was installed and generated
 	rm -rf $(VENV) .imgbang images .mypy_cache .ruff_cache .hypothesis

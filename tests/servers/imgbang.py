@@ -87,6 +87,8 @@ class ImgbangServer:
     env: dict[str, str] = field(default_factory=dict)
     presets: str = PRESETS
     arguments: tuple[str, ...] = ()
+    wrapper: tuple[str, ...] = ()
+    """A program that runs it."""
     process: subprocess.Popen[bytes] | None = None
     port: int = 0
 
@@ -119,7 +121,7 @@ class ImgbangServer:
         with self.log_path.open("ab") as log:
             offset = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "proxy.cli", "serve", *self.arguments],
+                [*self.wrapper, sys.executable, "-m", "proxy.cli", "serve", *self.arguments],
                 cwd=self.home,
                 env=self._environment(),
                 stdout=log,
