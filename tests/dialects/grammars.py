@@ -133,7 +133,9 @@ TENCENT_MOGR = joined(
         words("/format/{}", "jpg", "png", "webp"), words("/cgif/{}", "1", "2", "100"), words("/{}/70", "quality", "rquality", "lquality"),
     ),
 )  # fmt: skip
-TENCENT_PAD = st.builds("imageMogr2/thumbnail/{}/pad/1{}".format, WHOLE_BOX, some(words("/color/{}", *COLOURS)))
+TENCENT_PAD = WHOLE_BOX.map("imageMogr2/scrop/{}".format) | st.builds(
+    "imageMogr2/thumbnail/{}/pad/1{}".format, WHOLE_BOX, some(words("/color/{}", *COLOURS))
+)
 TENCENT_MARK = st.one_of(
     st.builds("watermark/1/image/{}{}{}".format, st.sampled_from(KEYS).map(b64), MARK_PLACE,
               some(words("/blogo/{}", "1", "2"), st.builds("/scatype/{}/spcent/{}".format, st.integers(1, 3), st.integers(1, 250)),

@@ -13,7 +13,8 @@ from proxy.plan.planner import Planner, PresetBook
 from proxy.plan.preset_file import read_presets
 from tests.dialects.cases import coded, place_of
 from tests.dialects.conftest import Servers
-from tests.dialects.restated import CUTS, DRAWS, Outcome, a_size
+from tests.dialects.restated import Outcome, a_size
+from tests.dialects.restated_vendors import CUTS, DRAWS
 from tests.pictures import decoded, encoded
 
 FIRST = {"veimagex": "volcengine"}

@@ -161,7 +161,7 @@ def _read_path(path: str, presets: PresetSnapshot, *, signed: bool) -> tuple[Ima
     except ProxyError as refused:  # what is no key, or is protected, may yet be a command
         suffix = refused
     else:
-        if not isinstance(suffix[0].asked, AskOriginal):
+        if not all(isinstance(reading.asked, AskOriginal) for reading in suffix):
             return suffix
     command = _read_path_command(path, presets, signed=signed)
     if command:

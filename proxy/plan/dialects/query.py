@@ -65,7 +65,7 @@ def read_query(raw: str) -> Query:
 
 def command_name(piece: str) -> str:
     """The name of the vendor command that a decoded piece holds; empty for any other piece."""
-    bare = re.split(r"[/|]", piece, maxsplit=1)[0]
+    bare = re.split(r"[/|]", piece.lstrip("|"), maxsplit=1)[0]
     if bare in COMMANDS:
         return bare
     named = piece.partition("=")[0]

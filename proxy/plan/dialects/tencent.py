@@ -4,7 +4,8 @@
 
 1. `crop/<w>x<h>` scales the picture until it covers the box, and cuts there; `crop/<w>x` and `crop/x<h>` cut one side
    only; with offsets (`crop/!<w>x<h>a<dx>a<dy>`) it is the plain crop. `cut/<w>x<h>x<dx>x<dy>` is the plain crop from
-   the top left corner. `scrop/<w>x<h>` looks for faces; without a detector it is a crop in the middle.
+   the top left corner. `scrop/<w>x<h>` covers the box and is cut around what draws the eye, which faces do; a `crop`
+   beside it, for pictures without any, is not looked at.
 2. `gravity` holds for the whole command, wherever it stands, and is the centre by default. In the middle of an axis,
    offsets along it are ignored.
 3. `thumbnail/<w>x<h>/pad/1[/color/<b64>]` puts the result on a canvas of that size, #3D3D3D by default.
@@ -141,12 +142,12 @@ def _read_operation(
     match name:
         case "thumbnail":
             return _read_thumbnail(what, value, fields)
-        case "crop":
-            return _read_crop(what, value, gravity)
         case "cut":
             return (_read_cut(what, value),)
+        case "crop":
+            return () if "scrop" in fields else _read_crop(what, value, gravity)
         case "scrop":
-            return _read_crop(what, value, Gravity.CENTRE)
+            return _read_smart_crop(what, value)
         case "iradius":
             return (Circle(read_int(what, value, 1, MAX_SIDE)),)
         case "rradius":
@@ -200,6 +201,13 @@ def _read_crop(what: str, value: str, placed: Gravity | None) -> tuple[Operation
     if gravity is Gravity.CENTRE:
         return (Reframe(box.width, box.height, How.CUT, Small.ENLARGE),)
     return (Resize(box.width, box.height, Fit.COVER, enlarge=True), Crop(box.width, box.height, gravity))
+
+
+def _read_smart_crop(what: str, value: str) -> tuple[Operation, ...]:
+    box = read_box(what, value)
+    if box.width is None or box.height is None or box.offsets is not None:
+        raise InvalidCommand(f"{what} must be <width>x<height>, got {shown(value, 40)}")
+    return (Resize(box.width, box.height, Fit.COVER, enlarge=True), Crop(box.width, box.height, Gravity.ATTENTION))
 
 
 def _read_cut(what: str, value: str) -> Crop:

@@ -43,6 +43,8 @@ def _command(operation: Operation, following: Operation | None) -> Command | Non
         case ops.Resize(width=int(w), height=int(h), fit=ops.Fit.COVER, enlarge=True) if isinstance(
             following, ops.Crop
         ) and following == ops.Crop(w, h, following.gravity):
+            if following.gravity is Gravity.ATTENTION:
+                return f"imageMogr2/scrop/{w}x{h}", 2
             return f"imageMogr2/crop/{w}x{h}/gravity/{anchored(following.gravity)}", 2
         case ops.Watermark():
             return _image_mark(operation), 1
