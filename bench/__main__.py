@@ -10,6 +10,7 @@ import typer
 from bench.cold import cold as run_cold
 from bench.colour import colour as run_colour
 from bench.corpus import corpus as run_corpus
+from bench.fences import fences as run_fences
 from bench.fuzz import fuzz as run_fuzz
 from bench.herd import herd as run_herd
 from bench.hits import hits as run_hits
@@ -118,6 +119,15 @@ def colour(
 ) -> None:
     """Our colours beside LittleCMS's, file by file, in CIEDE2000."""
     run_colour(directory, policy).save()
+
+
+@app.command()
+def fences(
+    repeats: Repeats = 7,
+    renders: Annotated[int, typer.Option(min=1, help="Renders in each measurement.")] = 60,
+) -> None:
+    """What the fences around render workers cost."""
+    run_fences(repeats, renders).save()
 
 
 def _peer(text: str) -> tuple[str, str]:

@@ -85,6 +85,7 @@ def _readiness(services: Services) -> Readiness:
         "presets": "ok" if problem is None else f"the last edit is not in use: {problem}",
         "presets_generation": str(services.book.generation),
         "renderer": services.workers.versions,
+        "fences": ", ".join(services.workers.fences) or "none",
         "state": "draining" if services.draining else "serving",
     }
     return Readiness(not services.draining, checks)

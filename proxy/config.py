@@ -191,6 +191,24 @@ class Settings(BaseSettings):
     )
     save_slots: int = Field(8, ge=1, le=256, description="Results saved at the same time.")
     worker_max_tasks: int = Field(2000, ge=1, description="A render worker is replaced after so many renders.")
+    worker_memory: Bytes = Field(
+        0,
+        ge=0,
+        description="Hard limit to the memory of one render worker; what needs more is refused with 413 or 422. "
+        "0: `IMGBANG_MEMORY_BUDGET` and 256 MiB for the libraries.",
+    )
+    render_cpu: int = Field(
+        8,
+        ge=1,
+        le=300,
+        description="Seconds of CPU time for one render; what needs more is refused with 422. Where the processors are "
+        "too busy to give so much within `IMGBANG_RENDER_TIMEOUT`, the answer is 504.",
+    )
+    sandbox: bool = Field(
+        default=True,
+        description="Keep render workers from the network, other programs, and every file but libraries, fonts and the "
+        "staging directory, as far as the kernel can; `imgbang doctor` says how far that is.",
+    )
     worker_max_memory: Bytes = Field(
         512 * MIB, ge=64 * MIB, description="A render worker that holds more resident memory than this is replaced."
     )

@@ -18,6 +18,7 @@
     │   ├── TruncatedImage
     │   ├── ResultTooLarge
     │   ├── MarkMissing
+    │   ├── TooCostly
     │   └── RenderCrashed
     ├── RangeRefused              a byte range outside of the representation
     ├── PreconditionFailed        If-Match or If-Unmodified-Since does not hold
@@ -156,6 +157,12 @@ class RenderCrashed(CannotRender):
     """The original crashed a render worker twice."""
 
     code = "render_crashed"
+
+
+class TooCostly(CannotRender):
+    """Rendering the original took more CPU time than one render may have."""
+
+    code = "too_costly"
 
 
 class RangeRefused(ProxyError):

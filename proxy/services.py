@@ -25,6 +25,7 @@ from proxy.delivery.results import Results
 from proxy.delivery.saving import Saver
 from proxy.delivery.staging import Staging
 from proxy.imaging.extras import missing_extra
+from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderLimits
 from proxy.imaging.workers import RenderWorkers
 from proxy.metrics import Metrics
@@ -32,7 +33,7 @@ from proxy.plan.animation import OverBudget
 from proxy.plan.output import Format, Target
 from proxy.plan.planner import Planner, PresetBook
 from proxy.reload import BUCKET_INTERVAL, FILE_INTERVAL, BucketLook, FileLook, PresetWatcher
-from proxy.setting_values import host_names, words_of
+from proxy.setting_values import MIB, host_names, words_of
 from proxy.stores.base import Source, Store
 from proxy.stores.breaker import GuardedSource, GuardedStore
 from proxy.stores.connect import connect, connect_source, file_path
@@ -83,6 +84,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             limits=limits,
             max_tasks=settings.worker_max_tasks,
             max_memory_bytes=settings.worker_max_memory,
+            fences=worker_fences(settings, staging.directory),
         )
         # First the way back: a start that fails half-way must not leave processes behind.
         stack.push_async_callback(workers.close)
@@ -193,6 +195,17 @@ def render_limits(settings: Settings) -> RenderLimits:
         pdf=settings.pdf,
         over_budget=OverBudget(settings.over_budget),
         animation_seconds=settings.animation_seconds,
+    )
+
+
+def worker_fences(settings: Settings, directory: Path) -> Fences:
+    """How render workers are fenced in; `directory` is where they find originals and leave results."""
+    return Fences(
+        memory_bytes=settings.worker_memory or settings.memory_budget + 256 * MIB,
+        cpu_seconds=settings.render_cpu,
+        file_bytes=settings.staging_bytes,
+        directory=str(directory),
+        confined=settings.sandbox,
     )
 
 

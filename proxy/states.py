@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from proxy.imaging.fences import NAMES
 from proxy.services import Services
 
 Number = Callable[[], float]
@@ -42,6 +43,12 @@ def watch_states(services: Services) -> None:
             ("recycled",): float(workers.statistics.recycled),
             ("restart",): float(workers.statistics.restarts),
         },
+    )
+    watch(
+        "imgbang_worker_fence",
+        "1 for each fence that holds around the render workers, 0 for each that this system cannot raise.",
+        ("fence",),
+        lambda: {(name,): float(name in workers.fences) for name in NAMES},
     )
     watch(
         "imgbang_worker_resident_bytes",

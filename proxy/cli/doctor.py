@@ -20,10 +20,11 @@ from proxy.config import Settings, SettingsProblems, store_settings
 from proxy.delivery.staging import Staging
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.imaging.abilities import HEADINGS, Ability, cells, try_formats
+from proxy.imaging.fences import NAMES
 from proxy.imaging.workers import RenderWorkers
 from proxy.machine import usable_cpus, usable_memory
 from proxy.plan.preset_file import PresetProblems, read_presets
-from proxy.services import check_extras, hidden_prefix, render_limits
+from proxy.services import check_extras, hidden_prefix, render_limits, worker_fences
 from proxy.stores.connect import connect, connect_source
 
 _PROBE_KEY = "imgbang-doctor/probe"
@@ -61,24 +62,33 @@ def doctor() -> None:
 async def _examine(settings: Settings) -> tuple[list[Finding], Table]:
     findings = [finding async for finding in _surroundings(settings)]
     formats = format_table(())
-    workers = RenderWorkers(
-        1,
-        limits=render_limits(settings),
-        max_tasks=settings.worker_max_tasks,
-        max_memory_bytes=settings.worker_max_memory,
-    )
-    try:
-        await workers.start()
-    except ProxyError as error:
-        findings.append(Finding("render workers", good=False, text=str(error)))
-        return findings, formats
-    try:
-        findings.append(Finding("render workers", good=True, text=workers.versions))
-        with tempfile.TemporaryDirectory(prefix="imgbang-doctor-") as directory:
+    with tempfile.TemporaryDirectory(prefix="imgbang-doctor-") as directory:
+        workers = RenderWorkers(
+            1,
+            limits=render_limits(settings),
+            max_tasks=settings.worker_max_tasks,
+            max_memory_bytes=settings.worker_max_memory,
+            fences=worker_fences(settings, Path(directory)),
+        )
+        try:
+            await workers.start()
+        except ProxyError as error:
+            findings.append(Finding("render workers", good=False, text=str(error)))
+            return findings, formats
+        try:
+            findings.append(Finding("render workers", good=True, text=workers.versions))
+            findings.append(_fences(workers))
             formats = format_table(await try_formats(workers, render_limits(settings), Path(directory)))
-    finally:
-        await workers.close()
+        finally:
+            await workers.close()
     return findings, formats
+
+
+def _fences(workers: RenderWorkers) -> Finding:
+    missing = [name for name in NAMES if name not in workers.fences]
+    text = f"around render workers: {', '.join(workers.fences) or 'none'}"
+    # No problem: many kernels and containers cannot, and images are served all the same.
+    return Finding("fences", good=True, text=text + (f"; not here: {', '.join(missing)}" if missing else ""))
 
 
 async def _surroundings(settings: Settings) -> AsyncIterator[Finding]:

@@ -54,6 +54,13 @@ class Staging:
         """A snapshot for metrics."""
         return StagingStatistics(len(self._reserved), self._used, self._limit)
 
+    @property
+    def directory(self) -> Path:
+        """This process's own sub-directory."""
+        if self._own is None:
+            raise RuntimeError("staging has not been started")
+        return self._own
+
     def start(self) -> int:
         """Make this process's sub-directory and delete those of dead processes; returns how many those were."""
         self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,9 +85,7 @@ class Staging:
 
     def new_path(self) -> Path:
         """A fresh path in the sub-directory, for a file accounted with `reserve`."""
-        if self._own is None:
-            raise RuntimeError("staging has not been started")
-        return self._own / secrets.token_hex(12)
+        return self.directory / secrets.token_hex(12)
 
     def fits(self, path: Path, size: int) -> bool:
         """Whether `size` bytes in all can be accounted for the file at `path` now."""

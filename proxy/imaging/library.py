@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,13 @@ def versions() -> str:
     return f"libvips-{libvips} pillow-{PIL.__version__}{said}"
 
 
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|insufficient memory|memory alloc|cannot allocate|failed to allocate|not enough memory",
+    re.IGNORECASE,
+)
+"""What libvips and the codecs say when they ask for more than the worker's limit."""
+
+
 @contextmanager
 def translated(failure: Callable[[str], ProxyError]) -> Iterator[None]:
     """Answer a library's failure with `failure`, which is given the library's text; only the log shows that text."""
@@ -80,6 +88,8 @@ def translated(failure: Callable[[str], ProxyError]) -> Iterator[None]:
     # UnicodeDecodeError escape on text that is not UTF-8: on hostile input the only safe list is all of them.
     except Exception as error:
         text = f"{type(error).__name__}: {error}"[:2000]
+        if _OUT_OF_MEMORY.search(text):
+            raise OriginalTooLarge("the picture needs more memory than a render worker has") from error
         answer = failure(text)
         answer.add_note(text)  # a cause is lost on the way to the front, a note is not
         raise answer from error

@@ -1,7 +1,7 @@
 """Imported once, by the fork server and by nothing else: what every render worker shares from birth.
 
 It must never import libvips, whose threads do not survive a fork. A stop signal to the whole process group is for the
-front to act on, so the fork server and its children ignore it: they die with the front.
+front to act on, so the fork server and its children ignore it: they die with the front. Credentials end here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from PIL import BmpImagePlugin, IcoImagePlugin, Image  # noqa: F401 -- preloaded
 import proxy.imaging.job
 import proxy.imaging.tasks  # noqa: F401 -- preloaded
 from proxy.imaging.death import die_with_parent
+from proxy.imaging.environment import forget_environment
 
 die_with_parent()
+forget_environment()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

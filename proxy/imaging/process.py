@@ -14,9 +14,11 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -26,6 +28,7 @@ from typing import TypeVar
 import pebble
 
 from proxy.errors import DeadlinePassed
+from proxy.imaging.fences import Fences
 from proxy.imaging.nursery import nursery
 from proxy.imaging.tasks import Greeting, Tasks
 
@@ -49,14 +52,20 @@ class WorkerLost(Exception):
     """The worker died during a task, or could not be given it. Never leaves this package."""
 
 
+class WorkerSpent(WorkerLost):
+    """The worker died of a task after all the CPU time that a task may have."""
+
+
 class RenderProcess:
     """A worker that is ready for tasks."""
 
-    def __init__(self, pool: pebble.ProcessPool, greeting: Greeting) -> None:
+    def __init__(self, pool: pebble.ProcessPool, greeting: Greeting, cpu_seconds: float = math.inf) -> None:
         self.pid = greeting.pid
         self.versions = greeting.versions
         self.resident_bytes = greeting.resident_bytes
+        self.fences = greeting.fences
         self.tasks = 0
+        self._cpu_seconds = cpu_seconds
         self._pool = pool
         self._ended = False
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,6 +86,16 @@ class RenderProcess:
         After either of the first two the process is of no more use. Not to be cancelled: kill the process instead.
         """
         self.tasks += 1
+        started = time.monotonic()
+        try:
+            return await self._run(task, *args, seconds=seconds)
+        except WorkerLost as error:
+            # A task's CPU time cannot be up before as much time has passed, and few tasks live to see that.
+            if time.monotonic() - started >= self._cpu_seconds:
+                raise WorkerSpent("the task's CPU time was up") from error
+            raise
+
+    async def _run(self, task: Callable[..., T], *args: object, seconds: float) -> T:
         try:
             answer = asyncio.wrap_future(self._pool.schedule(task, args=args, timeout=seconds + _WATCHDOG_SECONDS))
         except RuntimeError as error:  # pebble has noticed its worker's death before we have
@@ -136,16 +155,16 @@ class RenderProcess:
             self._gone.set_result(None)
 
 
-async def start_process(tasks: Tasks, *, svg: bool) -> RenderProcess:
+async def start_process(tasks: Tasks, *, svg: bool, fences: Fences) -> RenderProcess:
     """Start a worker and see it render its first picture."""
-    pool = pebble.ProcessPool(max_workers=1, context=nursery(), initializer=tasks.start, initargs=(svg,))
+    pool = pebble.ProcessPool(max_workers=1, context=nursery(), initializer=tasks.start, initargs=(svg, fences))
     # From this thread, which lives as long as the front does: the fork server is told to die with its parent thread.
     forkserver.ensure_running()
     try:
         # In a thread: the fork server may be busy for a tenth of a second.
         scheduled = await asyncio.to_thread(pool.schedule, tasks.warm_up, timeout=START_SECONDS)
         greeting = await asyncio.wait_for(asyncio.wrap_future(scheduled), START_SECONDS + _WATCHDOG_SECONDS)
-        return RenderProcess(pool, greeting)
+        return RenderProcess(pool, greeting, fences.cpu_seconds or math.inf)
     except BaseException:
         pool.stop()  # type: ignore[no-untyped-call]
         # Not awaited when we are cancelled; the thread ends by itself within pebble's own timeouts.

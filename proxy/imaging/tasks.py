@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 
 
@@ -19,6 +20,8 @@ class Greeting:
     pid: int
     versions: str
     resident_bytes: int
+    fences: tuple[str, ...]
+    """The names of those that hold around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,11 @@ class Inspected:
     resident_bytes: int
 
 
-def start(svg: bool) -> None:  # noqa: FBT001 -- the pool passes arguments by position
+def start(svg: bool, fences: Fences) -> None:  # noqa: FBT001 -- the pool passes arguments by position
     """Make this process a render worker."""
     from proxy.imaging import worker  # noqa: PLC0415 -- see above
 
-    worker.start(svg=svg)
+    worker.start(svg=svg, fences=fences)
 
 
 def warm_up() -> Greeting:
@@ -61,7 +64,7 @@ def render_job(job: RenderJob) -> RenderReport:
 class Tasks:
     """What a worker can be asked; tests put tasks in here that crash, hang or grow."""
 
-    start: Callable[[bool], None] = start
+    start: Callable[[bool, Fences], None] = start
     warm_up: Callable[[], Greeting] = warm_up
     inspect: Callable[[str, RenderLimits], Inspected] = inspect_original
     render: Callable[[RenderJob], RenderReport] = render_job

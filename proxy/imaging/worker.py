@@ -11,14 +11,17 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pyvips
 
+from proxy.errors import OriginalTooLarge
 from proxy.imaging import library
 from proxy.imaging.death import die_with_parent
+from proxy.imaging.fences import Fences, new_task, raise_fences
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.tasks import Greeting, Inspected
@@ -30,7 +33,7 @@ _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
 
 
-def start(*, svg: bool) -> None:
+def start(*, svg: bool, fences: Fences) -> None:
     """Make this process a render worker."""
     # The front decides when a worker ends; a signal to the whole group (a terminal's Ctrl-C, an init system's stop)
     # must not tear renders that the front still wants to deliver.
@@ -44,6 +47,14 @@ def start(*, svg: bool) -> None:
         # photos, where 50 are enough. It costs no time that could be measured.
         libc.mallopt(_M_MMAP_THRESHOLD, 1 << 20)
     library.start(svg=svg)
+    _Worker.fences, _Worker.held = fences, raise_fences(fences)
+
+
+class _Worker:
+    """What this process is: set once, at its start."""
+
+    fences = Fences()
+    held: tuple[str, ...] = ()
 
 
 def warm_up() -> Greeting:
@@ -54,17 +65,28 @@ def warm_up() -> Greeting:
         operations = (AutoOrient(), Resize(width=32))
         job = RenderJob(str(original), f"{folder}/result", operations, Output(Target.WEBP), RenderLimits())
         render(job)
-    return Greeting(os.getpid(), library.versions(), resident_bytes())
+    return Greeting(os.getpid(), library.versions(), resident_bytes(), _Worker.held)
 
 
 def inspect_original(path: str, limits: RenderLimits) -> Inspected:
     """Inspect, as a task."""
-    return Inspected(inspect(path, limits), resident_bytes())
+    with _task():
+        return Inspected(inspect(path, limits), resident_bytes())
 
 
 def render_job(job: RenderJob) -> RenderReport:
     """Render, as a task."""
-    return replace(render(job), resident_bytes=resident_bytes())
+    with _task():
+        return replace(render(job), resident_bytes=resident_bytes())
+
+
+@contextmanager
+def _task() -> Iterator[None]:
+    new_task(_Worker.fences)
+    try:
+        yield
+    except MemoryError as error:
+        raise OriginalTooLarge("the picture needs more memory than a render worker has") from error
 
 
 def resident_bytes() -> int:

@@ -23,9 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from proxy.errors import DeadlinePassed, Overloaded, RenderCrashed
+from proxy.errors import DeadlinePassed, Overloaded, RenderCrashed, TooCostly
+from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
-from proxy.imaging.process import RenderProcess, WorkerLost, start_process
+from proxy.imaging.process import RenderProcess, WorkerLost, WorkerSpent, start_process
 from proxy.imaging.slot import Slot, WorkerStatistics
 from proxy.imaging.tasks import Inspected, Tasks
 
@@ -52,13 +53,17 @@ class RenderWorkers:
         limits: RenderLimits,
         max_tasks: int = 2000,
         max_memory_bytes: int = 512 << 20,
+        fences: Fences | None = None,
         tasks: Tasks | None = None,
     ) -> None:
         self.versions = ""
         """The libraries that make the pixels, once started."""
+        self.fences: tuple[str, ...] = ()
+        """The names of the fences that hold around the workers, once started."""
         self._limits = limits
         self._max_tasks = max_tasks
         self._max_memory_bytes = max_memory_bytes
+        self._fences = fences or Fences()
         self._tasks = tasks or Tasks()
         self._slots = [Slot(number) for number in range(count)]
         # Mutable state: a slot is busy, idle (in this list, the latest used last) or being given a new process.
@@ -74,6 +79,7 @@ class RenderWorkers:
         for slot, process in zip(self._slots, processes, strict=True):
             self._settle(slot, process)
         self.versions = processes[0].versions
+        self.fences = processes[0].fences
 
     async def close(self) -> None:
         """End every worker; tasks under way fail."""
@@ -130,6 +136,8 @@ class RenderWorkers:
             try:
                 # Shielded: the slot follows the process, not this coroutine.
                 return await asyncio.shield(work)
+            except WorkerSpent as error:
+                raise TooCostly("rendering this original takes more time than this server allows") from error
             except WorkerLost as error:
                 if last:
                     raise RenderCrashed("rendering this original crashed twice") from error
@@ -273,7 +281,7 @@ class RenderWorkers:
             self._own(retired.end())
 
     async def _start_process(self) -> RenderProcess:
-        return await start_process(self._tasks, svg=self._limits.svg)
+        return await start_process(self._tasks, svg=self._limits.svg, fences=self._fences)
 
     def _own(self, work: Coroutine[object, object, R]) -> asyncio.Task[R]:
         """Run in the background, to be waited for at the end."""

@@ -1,0 +1,142 @@
+"""Tasks for render workers that do what somebody would who has taken over a decoder."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from proxy.imaging.job import RenderJob, RenderReport
+from proxy.imaging.worker import _task, render_job
+from tests.imaging.stunts import report
+
+
+def _said(job: RenderJob, attempt: Callable[[], object]) -> RenderReport:
+    """Try it, and leave behind what came of it."""
+    try:
+        outcome = f"done: {attempt()!r}"
+    except OSError as error:
+        outcome = f"refused: {type(error).__name__}"
+    Path(job.result_path).write_text(outcome)
+    return report(job)
+
+
+def connect(job: RenderJob) -> RenderReport:
+    """Open a connection."""
+    return _said(job, lambda: socket.create_connection(("127.0.0.1", 9), timeout=1))
+
+
+def talk_locally(job: RenderJob) -> RenderReport:
+    """Open a socket of this machine, as to a container's daemon."""
+    return _said(job, lambda: socket.socket(socket.AF_UNIX))
+
+
+def run_a_program(job: RenderJob) -> RenderReport:
+    """Start a shell."""
+    return _said(job, lambda: subprocess.run(["/bin/sh", "-c", "id"], capture_output=True, check=True))
+
+
+def read_secrets(job: RenderJob) -> RenderReport:
+    """Read a file next to the staging directory."""
+    return _said(job, Path(job.path).parent.with_name("secret").read_bytes)
+
+
+def read_passwords(job: RenderJob) -> RenderReport:
+    """Read a file of the system."""
+    return _said(job, Path("/etc/passwd").read_bytes)
+
+
+def write_elsewhere(job: RenderJob) -> RenderReport:
+    """Write next to the staging directory."""
+    return _said(job, lambda: Path(job.path).parent.with_name("secret").write_bytes(b"mine"))
+
+
+def write_a_module(job: RenderJob) -> RenderReport:
+    """Put code where the next worker would import it."""
+    return _said(job, lambda: Path(sys.prefix, "attack.pth").write_text("import os"))
+
+
+def kill_the_front(job: RenderJob) -> RenderReport:
+    """Look into the process that started this one."""
+    return _said(job, Path(f"/proc/{os.getppid()}/environ").read_bytes)
+
+
+def tell_environment(job: RenderJob) -> RenderReport:
+    """Show what this process was started with, as the kernel and as Python see it."""
+    found = "\n".join(f"{name}={value}" for name, value in os.environ.items())
+    entries = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.CDLL(None), "environ")
+    at = 0
+    while entries[at] is not None:
+        found += f"\n{entries[at]!r}"
+        at += 1
+    Path(job.result_path).write_text(found)
+    return report(job)
+
+
+def tell_files(job: RenderJob) -> RenderReport:
+    """Show every file that is open."""
+    names = []
+    for number in range(256):
+        try:
+            names.append(f"{number} {os.fstat(number).st_mode & 0o170000:o}")
+        except OSError:
+            continue
+    Path(job.result_path).write_text("\n".join(names))
+    return report(job)
+
+
+def allocate(job: RenderJob) -> RenderReport:
+    """Take two gigabytes."""
+    with _task():
+        Path(job.result_path).write_bytes(bytes(2 << 30))
+    return report(job)
+
+
+def allocate_in_libvips(job: RenderJob) -> RenderReport:
+    """Take two gigabytes inside a library."""
+    import pyvips
+
+    from proxy.errors import CannotRender
+    from proxy.imaging.library import translated
+
+    with translated(lambda _: CannotRender("no")):
+        pyvips.Image.black(50_000, 50_000).copy_memory()
+    return report(job)
+
+
+def spin(job: RenderJob) -> RenderReport:
+    """Compute for ever, in C."""
+    del job
+    return pow(3, 10**10)
+
+
+def fill_the_disk(job: RenderJob) -> RenderReport:
+    """Write more than a result may have."""
+
+    def write() -> int:
+        with Path(job.result_path).open("wb") as file:
+            return file.truncate(1 << 40)
+
+    return _said(job, write)
+
+
+def raise_the_limits(job: RenderJob) -> RenderReport:
+    """Take the limits away again; not as root, who may."""
+    with Path(job.result_path).open("w") as result:
+        os.setuid(65534)
+        try:
+            resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        except (ValueError, OSError):
+            result.write("refused")
+    return report(replace(job, result_path=""))
+
+
+def render(job: RenderJob) -> RenderReport:
+    """Render, as ever."""
+    return render_job(job)
