@@ -14,6 +14,8 @@ from proxy.web.access import access_middleware
 from proxy.web.errors import error_middleware
 from proxy.web.explain import PREFIX as EXPLAIN
 from proxy.web.explain import get_explanation
+from proxy.web.focal import PREFIX as FOCAL
+from proxy.web.focal import delete_focal, get_focal, put_focal
 from proxy.web.headers import SERVER, CacheDefaults
 from proxy.web.health import get_live, get_metrics, get_ready
 from proxy.web.images import get_image
@@ -30,6 +32,9 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/-/metrics", get_metrics),
     ("GET", f"{EXPLAIN}/{ANYTHING}", get_explanation),
     ("POST", "/-/api/purge", post_purge),
+    ("GET", f"{FOCAL}/{ANYTHING}", get_focal),
+    ("PUT", f"{FOCAL}/{ANYTHING}", put_focal),
+    ("DELETE", f"{FOCAL}/{ANYTHING}", delete_focal),
 )
 """Everything but pictures."""
 
@@ -48,6 +53,7 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         missing_page=MissingPage(services.passthrough, lifetime=settings.freshness),
         purger=services.purger,
         saver=services.saver,
+        focal_points=services.focal_points,
         metrics=services.metrics,
         cache=cache,
         deadline=settings.deadline,
@@ -56,11 +62,13 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         readiness=lambda: _readiness(services),
         samples=samples,
     )
+    methods: dict[str, list[str]] = {}
     for method, path, handler in PAGES:
-        methods = ("GET", "HEAD") if method == "GET" else (method,)
-        for each in methods:
+        for each in ("GET", "HEAD") if method == "GET" else (method,):
             app.router.add_route(each, path, handler, expect_handler=_expect)
-        app.router.add_route("*", path, _refuse(methods), expect_handler=_expect)
+            methods.setdefault(path, []).append(each)
+    for path, known in methods.items():
+        app.router.add_route("*", path, _refuse(tuple(known)), expect_handler=_expect)
     app.router.add_route("*", f"/-/{ANYTHING}", _no_such_page, expect_handler=_expect)
     app.router.add_route("*", f"/{ANYTHING}", get_image, expect_handler=_expect)
     app.on_response_prepare.append(_name_the_server)
@@ -105,7 +113,7 @@ async def _expect(request: web.Request) -> None:
 
     aiohttp would answer 417 here, before our middlewares: without caching headers, quoting the client.
     """
-    if request.method == "POST" and request.version >= HttpVersion11:
+    if request.method in ("POST", "PUT") and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer has not begun
 

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="Enables the admin API under `/-/api/`; sent as `Authorization: Bearer …`. Use 32 random bytes.",
     )
+    focal_points: str = Field(
+        "",
+        description="Where focal points told to the admin API are kept: `file://…`, `s3://bucket/prefix` or `none`. "
+        "Without it, and with an admin token, `.imgbang/focal` among the originals; with an HTTP origin, nowhere.",
+    )
     signing_keys: SecretStr | None = Field(
         None, description="`access:secret,…`: keys for private URLs; several for rotation."
     )
@@ -260,6 +265,11 @@ class Settings(BaseSettings):
         if value.startswith(("http://", "https://")):
             raise ValueError("an HTTP origin cannot be written to; expected file://, s3:// or none")
         return value
+
+    @field_validator("focal_points")
+    @classmethod
+    def _check_focal_points(cls, value: str) -> str:
+        return cls._check_results(checked_store_url(value)) if value else value
 
     @field_validator("originals")
     @classmethod

@@ -12,6 +12,7 @@ from proxy import logs
 from proxy.config import Settings, SettingsProblems, store_settings
 from proxy.delivery.admission import Gate
 from proxy.delivery.failures import RecentFailures
+from proxy.delivery.focal import FOLDER, FocalPoints, FocalSource
 from proxy.delivery.freshness import Freshness
 from proxy.delivery.making import Maker
 from proxy.delivery.marks import Marks
@@ -58,6 +59,7 @@ class Services:
     passthrough: Passthrough
     purger: Purger
     saver: Saver | None
+    focal_points: FocalPoints | None
     workers: RenderWorkers
     results: Results
     memory: MemoryCache[Result]
@@ -76,7 +78,8 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         book = PresetBook()
         await _watch_presets(stack, settings, book, metrics)
         breakers: dict[str, GuardedSource] = {}
-        source, store = await _connect(stack, settings, metrics, breakers)
+        focal_points = await _connect_focal_points(stack, settings, metrics)
+        source, store = await _connect(stack, settings, metrics, breakers, focal_points)
         staging = _start_staging(stack, settings)
         limits = render_limits(settings)
         workers = RenderWorkers(
@@ -155,6 +158,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             passthrough=Passthrough(source, gates["stream"], freshness),
             purger=purger,
             saver=await _saver(stack, settings, purger),
+            focal_points=focal_points,
             workers=workers,
             results=results,
             memory=memory,
@@ -221,17 +225,17 @@ def directory_of(url: str) -> Path:
     return file_path(url).resolve()
 
 
-def hidden_prefix(originals: str, results: str) -> str | None:
-    """The prefix of results as seen from the originals; None when they do not live among them.
+def hidden_prefix(originals: str, results: str, *, name: str = "IMGBANG_RESULTS") -> str | None:
+    """The prefix of what is ours (results) as seen from the originals; None when it does not live among them.
 
-    Raises SettingsProblems when both are the very same place: results would be originals.
+    Raises SettingsProblems when both are the very same place: what is ours would be originals.
     """
     if results == "none":
         return None
     outer, inner = place_of(originals), place_of(results)
     if outer == inner:
         raise SettingsProblems(
-            (f"IMGBANG_RESULTS={results!r}: the same place as the originals; expected a prefix of its own in it",)
+            (f"{name}={results!r}: the same place as the originals; expected a prefix of its own in it",)
         )
     return inner[len(outer) + 1 :] if inner.startswith(f"{outer}/") else None
 
@@ -256,8 +260,29 @@ async def _saver(stack: AsyncExitStack, settings: Settings, purger: Purger) -> S
     return Saver(store, purger, hidden=hidden_prefix(settings.originals, settings.results))
 
 
+def focal_place(settings: Settings) -> str:
+    """The URL of the store of focal points; `none` where there is none."""
+    if settings.focal_points:
+        return settings.focal_points
+    if settings.admin_token is None or settings.originals.startswith(("http://", "https://")):
+        return "none"
+    return f"{settings.originals.rstrip('/')}/{FOLDER}"
+
+
+async def _connect_focal_points(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> FocalPoints | None:
+    place = focal_place(settings)
+    if place == "none":
+        return None
+    raw_store = await stack.enter_async_context(connect(place, store_settings(settings)))
+    return FocalPoints(GuardedStore(MeteredStore(raw_store, "focal", metrics)))
+
+
 async def _connect(
-    stack: AsyncExitStack, settings: Settings, metrics: Metrics, breakers: dict[str, GuardedSource]
+    stack: AsyncExitStack,
+    settings: Settings,
+    metrics: Metrics,
+    breakers: dict[str, GuardedSource],
+    focal_points: FocalPoints | None,
 ) -> tuple[Source, Store | None]:
     """Originals and results, each counted and behind a breaker of its own."""
     section = store_settings(settings)
@@ -265,6 +290,8 @@ async def _connect(
     raw_source = await stack.enter_async_context(connect_source(settings.originals, section))
     breakers["originals"] = GuardedSource(MeteredSource(raw_source, "originals", metrics))
     source: Source = breakers["originals"] if hidden is None else HidingSource(breakers["originals"], hidden)
+    hidden_points = hidden_prefix(settings.originals, focal_place(settings), name="IMGBANG_FOCAL_POINTS")
+    source = FocalSource(source if hidden_points is None else HidingSource(source, hidden_points), focal_points)
     if settings.mark_origins:
         source = RoutedSource(source, await _connect_mark_origins(stack, settings, metrics))
     if settings.results == "none":

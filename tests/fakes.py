@@ -161,6 +161,7 @@ class FakeWorkers:
     inspect_failure: ProxyError | None = None
     failure: ProxyError | None = None
     timeouts: list[float] = field(default_factory=list)
+    jobs: list[RenderJob] = field(default_factory=list)
     inspect_barrier: Barrier = field(default_factory=Barrier)
     barrier: Barrier = field(default_factory=Barrier)
 
@@ -175,6 +176,7 @@ class FakeWorkers:
 
     async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:
         self.rendered += 1
+        self.jobs.append(job)
         self.timeouts.append(timeout)
         self.running += 1
         self.most_running = max(self.most_running, self.running)

@@ -16,6 +16,7 @@ from proxy.delivery.admission import Gate
 from proxy.delivery.answer import Stages
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
+from proxy.delivery.focal import focus_of
 from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.staging import Staging
@@ -132,7 +133,14 @@ class Maker:
         try:
             with self._timed(plan, deadline) as seconds:
                 job = RenderJob(
-                    str(staged.path), str(path), plan.operations, plan.output, self._limits, overlays, seconds
+                    str(staged.path),
+                    str(path),
+                    plan.operations,
+                    plan.output,
+                    self._limits,
+                    overlays,
+                    seconds,
+                    focus_of(staged.info),
                 )
                 report = await self._workers.run(job, timeout=seconds)
             return report, await asyncio.to_thread(path.read_bytes)

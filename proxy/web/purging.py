@@ -24,7 +24,7 @@ async def post_purge(request: web.Request) -> web.Response:
     """Purge `{"keys": […], "prefixes": […], "presets": […]}`; answers how many stored results each list deleted."""
     site = request.app[SITE]
     require_admin(request, site.admin_token)
-    wanted = _read(await _body(request))
+    wanted = _read(await read_body(request, MOST_BYTES))
     presets = site.book.current.presets
     for name in wanted["presets"]:
         if name not in presets:
@@ -56,13 +56,14 @@ def _octets(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
-async def _body(request: web.Request) -> bytes:
+async def read_body(request: web.Request, most: int) -> bytes:
+    """The body of a request to the admin API, of so many bytes at most."""
     body = bytearray()
     try:
         async for chunk in request.content.iter_chunked(65536):
             body += chunk
-            if len(body) > MOST_BYTES:
-                raise InvalidRequest(f"a purge has at most {MOST_BYTES} bytes")
+            if len(body) > most:
+                raise InvalidRequest(f"the body of this request has at most {most} bytes")
     except web.RequestPayloadError as error:
         raise InvalidRequest("the body of the request is malformed or ends too early") from error
     return bytes(body)

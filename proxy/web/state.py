@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from proxy.delivery.answer import Stages
+from proxy.delivery.focal import FocalPoints
 from proxy.delivery.missing_page import MissingPage
 from proxy.delivery.passthrough import Passthrough
 from proxy.delivery.purge import Purger
@@ -49,6 +50,8 @@ class Site:
     """The keys that the start page shows."""
     saver: Saver | None = None
     """Stores results as originals; None where nobody could sign for that."""
+    focal_points: FocalPoints | None = None
+    """Focal points that the admin API stores; None where there is no place for them."""
 
 
 SITE = web.AppKey("site", Site)
