@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     )
     max_frames: int = Field(300, ge=1, le=10_000, description="Most frames of an animation.")
     animation_seconds: Seconds = Field(
-        6.0, gt=0, le=300, description="Time to read and to write an animation, within IMGBANG_RENDER_TIMEOUT."
+        7.0, gt=0, le=300, description="Time to read and to write an animation, within IMGBANG_RENDER_TIMEOUT."
     )
     over_budget: Literal["fewer", "first", "refuse"] = Field(
         "fewer",

@@ -27,7 +27,7 @@ class RenderLimits:
     pdf: bool = False
     over_budget: OverBudget = OverBudget.FEWER
     """What happens to an animation over these limits, where the output does not say."""
-    animation_seconds: float = 6.0
+    animation_seconds: float = 7.0
     """What an animation may take."""
 
 

@@ -30,7 +30,7 @@ from proxy.imaging.library import translated
 from proxy.imaging.loading import load
 from proxy.imaging.metadata import copyright_of, stripped
 from proxy.imaging.overlays import opener
-from proxy.imaging.pacing import Watch, write_in_time
+from proxy.imaging.pacing import write_in_time
 from proxy.imaging.picture import Picture
 from proxy.imaging.reports import write_report
 from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, check_format, save
@@ -96,15 +96,18 @@ def _picture(job: RenderJob) -> RenderReport:
             seconds = min(job.limits.animation_seconds, _SHARE_OF_DEADLINE * job.seconds) - (decoded - started)
             policy = tried.over_budget or job.limits.over_budget
             written = write_in_time(
-                picture, lambda made, watch: write(made, target, attempted, watch), seconds=seconds, policy=policy
+                picture, lambda made: write(made, target, attempted), seconds=seconds, policy=policy
             )
 
         kept = write_within(job, output, target, attempt)
     if not kept and not hides(job.operations):
         return _original(job, info)
+    size, before = Path(job.result_path).stat().st_size, Path(job.path).stat().st_size
+    if len(written.frames) > 1 and size > before:
+        written = written.noting(f"more bytes than the original: {size}, not {before}")
     return RenderReport(
         format=target,
-        size=Path(job.result_path).stat().st_size,
+        size=size,
         width=written.size.width,
         height=written.size.height,
         frames=len(written.frames),
@@ -209,8 +212,8 @@ def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
     return picture
 
 
-def write(picture: Picture, target: Format, job: RenderJob, watch: Watch) -> None:
-    """Put the frames and what is to stay of the metadata together, and encode; the watch may stop an animation."""
+def write(picture: Picture, target: Format, job: RenderJob) -> None:
+    """Put the frames and what is to stay of the metadata together, and encode."""
     keep = ["icc"] if picture.first.get_typeof(PROFILE) else []
     credit = copyright_of(picture.first) if job.output.metadata is Metadata.COPYRIGHT else {}
     image = stripped(_joined(picture))
@@ -230,7 +233,6 @@ def write(picture: Picture, target: Format, job: RenderJob, watch: Watch) -> Non
         image.set_type(
             pyvips.GValue.gint_type, "loop", picture.loop if target is Format.GIF else min(picture.loop, MOST_PLAYS)
         )
-        watch.over(image)
     save(image, target, job.output, job.result_path, keep="|".join(keep) or "none")
 
 
