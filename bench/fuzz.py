@@ -173,7 +173,7 @@ def _place(data: bytearray, chance: random.Random) -> int:
 async def _try(
     bodies: Sequence[tuple[str, bytes]], numbers: Sequence[int], count: int
 ) -> tuple[list[Finding], dict[str, int]]:
-    limits = RenderLimits(max_pixels=20_000_000, svg=True)
+    limits = RenderLimits(max_pixels=20_000_000, svg=True, pdf=True)
     workers = RenderWorkers(count, limits=limits)
     await workers.start()
     queue = iter(numbers)
