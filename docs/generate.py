@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 
+from docs import contact_sheet
 from proxy import errors
 from proxy.config import PREFIX, Settings
 from proxy.imaging.abilities import HEADINGS, Ability, cells, try_formats
@@ -172,13 +173,15 @@ def schema() -> str:
 WRITERS: Mapping[Path, Callable[[], str]] = {
     ROOT / "docs" / "configuration.md": configuration,
     ROOT / "docs" / "formats.md": formats,
+    ROOT / "docs" / "operations.md": contact_sheet.page,
     ROOT / "presets.schema.json": schema,
 }
 """Every generated file, and what writes it."""
 
 
 def main() -> None:
-    """Write them all."""
+    """Write them all, the pictures that they show first."""
+    contact_sheet.make_pictures()
     for path, write in WRITERS.items():
         path.write_text(write(), encoding="utf-8")
         print(path.relative_to(ROOT))  # noqa: T201 -- a command
