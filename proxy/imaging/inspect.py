@@ -101,7 +101,7 @@ def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInf
         has_alpha=bool(image.hasalpha()),
         orientation=orientation if 1 <= orientation <= 8 else 1,
         interlaced=interlaced,
-        estimated_bytes=_BASE_BYTES + _decoder_bytes(image, found, interlaced, frames),
+        estimated_bytes=_BASE_BYTES + _decoder_bytes(image, found, interlaced, min(frames, limits.max_frames)),
         pages=counted if found is Format.TIFF else 1,
     )
 
@@ -133,7 +133,8 @@ def _decoder_bytes(image: pyvips.Image, found: Format, interlaced: bool, frames:
 
     Strips of a baseline JPEG or a plain PNG count as nothing.
     """
-    pixels: int = image.width * image.height
+    width: int = image.width
+    pixels: int = width * image.height
     bands: int = image.bands
     deep = image.format in ("ushort", "short")
     match found:
@@ -146,10 +147,13 @@ def _decoder_bytes(image: pyvips.Image, found: Format, interlaced: bool, frames:
             return composed + (pixels * bands * (2 if deep else 1) if interlaced else 0)
         case Format.AVIF:
             return pixels * (24 if deep else 16)  # libheif keeps planes, tiles and an interleaved copy
+        case Format.GIF | Format.WEBP if frames > 1:
+            # Canvases, and the buffers of one pipeline for each frame; the frames themselves pass through.
+            return pixels * (24 if found is Format.GIF else 40) + 400 * width * frames
         case Format.GIF:
-            return pixels * (12 + frames)  # canvases; frames pass through one by one
+            return pixels * 13
         case Format.WEBP:
-            return pixels * 5 * frames
+            return pixels * 5
         case _:
             return pixels * (8 if deep else 4)  # TIFF: one strip may be the whole picture
 

@@ -30,6 +30,7 @@ from proxy.errors import OriginalTooLarge, ProxyError
 from proxy.imaging.foreign import HEIC_VERSION
 from proxy.imaging.jxl import JXL_VERSION
 from proxy.imaging.pdf import PDF_VERSION
+from proxy.imaging.svg import CLEANER_VERSION
 from proxy.machine import vision_version
 
 LOADERS = ("Jpeg", "Png", "Nsgif", "Webp", "Heif", "Tiff")
@@ -62,7 +63,13 @@ def allow(tree: str, names: tuple[str, ...]) -> None:
 def versions() -> str:
     """The libraries that decide what pixels come out; part of every result's identity."""
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
-    extras = {"heic": HEIC_VERSION, "jxl": JXL_VERSION, "pdfium": PDF_VERSION, "opencv": vision_version()}
+    extras = {
+        "heic": HEIC_VERSION,
+        "jxl": JXL_VERSION,
+        "lxml": CLEANER_VERSION,
+        "pdfium": PDF_VERSION,
+        "opencv": vision_version(),
+    }
     said = "".join(f" {name}-{number}" for name, number in extras.items() if number)
     return f"libvips-{libvips} pillow-{PIL.__version__}{said}"
 

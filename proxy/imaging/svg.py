@@ -28,9 +28,9 @@ from proxy.errors import CannotRender, NotAnImage, OriginalTooLarge
 if importlib.util.find_spec("lxml"):
     from lxml import etree
 
-    SVG_READY = True
+    CLEANER_VERSION: str | None = etree.__version__
 else:
-    SVG_READY = False
+    CLEANER_VERSION = None
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
@@ -68,7 +68,7 @@ class CleanSvg:
 
 def read_svg(path: str, *, limit: int) -> CleanSvg:
     """Read an SVG of at most `limit` bytes, unpacked if need be, and clean it."""
-    if not SVG_READY:
+    if CLEANER_VERSION is None:
         raise NotAnImage("the original is an SVG; reading it needs the extra imgbang[formats]")
     data = Path(path).read_bytes()
     return clean(_unpacked(data, limit) if data.startswith(b"\x1f\x8b") else data)

@@ -117,6 +117,16 @@ def test_frames_are_counted_and_not_judged(tmp_path: Path) -> None:
         looked_at(tmp_path, body, RenderLimits(max_pixels=2499))
 
 
+def test_frames_pass_through_one_by_one(tmp_path: Path) -> None:
+    """What decoding an animation needs grows with its width and hardly with its frames: measured, and admitted so."""
+    frames = [Image.new("RGB", (400, 300), (shade, 0, 0)) for shade in range(0, 250, 5)]
+    for kind in ("GIF", "WEBP"):
+        few = looked_at(tmp_path, encoded(frames[0], kind, save_all=True, append_images=frames[1:10]))
+        many = looked_at(tmp_path, encoded(frames[0], kind, save_all=True, append_images=frames[1:]))
+        assert many.estimated_bytes - few.estimated_bytes == 40 * 400 * 400
+        assert few.estimated_bytes - (16 << 20) >= 400 * 300 * 24
+
+
 def png_bomb(width: int, height: int, depth: int) -> bytes:
     """A valid PNG of one grey, as small as zlib makes it (its first rows, where all would take seconds to pack)."""
     row = b"\0" * (1 + (width * depth + 7) // 8)
