@@ -15,6 +15,7 @@ from bench.fuzz import fuzz as run_fuzz
 from bench.herd import herd as run_herd
 from bench.hits import hits as run_hits
 from bench.overload import overload as run_overload
+from bench.quality import quality as run_quality
 from bench.soak import soak as run_soak
 from bench.workload import BOXES
 from proxy.plan.output import ColourPolicy
@@ -128,6 +129,20 @@ def fences(
 ) -> None:
     """What the fences around render workers cost."""
     run_fences(repeats, renders).save()
+
+
+@app.command()
+def quality(
+    photos: Directory = None,
+    size: Annotated[list[int] | None, typer.Option(help="Pixels a side; may be given several times.")] = None,
+    sharp: Annotated[
+        Path | None, typer.Option(help="A folder where `npm install sharp` was run; else its settings.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Photos at most.")] = 100,
+    efforts: Annotated[bool, typer.Option("--options", help="What encoder options cost and save, instead.")] = False,
+) -> None:
+    """Bytes at equal SSIMULACRA2 beside the defaults of libvips and sharp."""
+    run_quality(photos, sizes=size or [400, 1200], modules=sharp, most=most, efforts=efforts).save()
 
 
 def _peer(text: str) -> tuple[str, str]:

@@ -71,10 +71,12 @@ def last_half(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]
     return [point for point in points if point[0] >= border]
 
 
-def thinned(values: Sequence[float], most: int) -> list[float]:
+def thinned(values: Sequence[Name], most: int) -> list[Name]:
     """At most `most` of the values, evenly spaced, the first and the last among them."""
     if len(values) <= most:
         return list(values)
+    if most == 1:
+        return [values[0]]
     return [values[round(index * (len(values) - 1) / (most - 1))] for index in range(most)]
 
 

@@ -17,6 +17,7 @@ from proxy.delivery.answer import Stages
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.focal import focus_of
+from proxy.delivery.learning import Learnt
 from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.staging import Staging
@@ -76,6 +77,7 @@ class Maker:
         self._render_timeout = render_timeout
         self._failures = failures
         self._metrics = metrics
+        self._learnt = Learnt()
 
     @property
     def versions(self) -> str:
@@ -141,8 +143,10 @@ class Maker:
                     overlays,
                     seconds,
                     focus_of(staged.info),
+                    starts=self._learnt.starts(plan),
                 )
                 report = await self._workers.run(job, timeout=seconds)
+                self._learnt.learn(plan, report.found)
             return report, await asyncio.to_thread(path.read_bytes)
         except OSError as error:
             raise Overloaded("too busy: the result could not be read back; try again in 1 s") from error

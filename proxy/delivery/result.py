@@ -122,7 +122,9 @@ def result_base(key: str) -> str:
 
 def result_name(plan: Plan) -> str:
     """The key of a result in the store: `<key>!<fingerprint>.<extension>`."""
-    return _name(plan.key, plan.fingerprint, plan.output.answer, plan.output.target)
+    # Which of several candidates it is, only the picture can tell.
+    target = Target.FAMILIAR if plan.output.candidates else plan.output.target
+    return _name(plan.key, plan.fingerprint, plan.output.answer, target)
 
 
 @lru_cache(maxsize=4096)  # every hit asks for it

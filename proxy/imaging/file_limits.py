@@ -1,18 +1,38 @@
-"""When the answer is the original after all, and how a result is brought below a limit of bytes."""
+"""When the answer is the original after all, and how a result is brought to what is asked of its file."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyvips
+
+from proxy.imaging.equal_quality import quality_for
+from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, SourceInfo
+from proxy.imaging.loading import load
+from proxy.imaging.picture import Picture
+from proxy.imaging.saving import QUALITY
+from proxy.imaging.searching import Aim, Encodes, TimeLimit, settle
 from proxy.plan.output import SOURCE_BYTES, Format, Output, OverLimit
 
-_LOSSY = (Format.JPEG, Format.WEBP, Format.AVIF)
-_MOST_TRIES = 7
-"""Halving 100 qualities takes no more."""
+_EVERY_FORMAT = (OverLimit.OR_ORIGINAL, OverLimit.FIT)
+"""Where a limit lowers the quality of every lossy format, and not of JPEG alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a picture became a file."""
+
+    kept: bool
+    """Whether it is the result; False if the original must be."""
+    picture: Picture
+    """As it was written: an animation may have lost frames on the way."""
+    learnt: int | None = None
+    """The quality that was searched for."""
+    notes: tuple[str, ...] = ()
 
 
 def passes(job: RenderJob, info: SourceInfo) -> bool:
@@ -25,42 +45,63 @@ def copy_original(job: RenderJob) -> None:
     shutil.copyfile(job.path, job.result_path)
 
 
-def write_within(job: RenderJob, output: Output, target: Format, write: Callable[[Output], None]) -> bool:
-    """Write the result with `write`, below the output's limit if there is one; False if it must be the original."""
-    write(output)
-    if output.max_bytes is None:
+def write_within(
+    job: RenderJob, target: Format, picture: Picture, write: Callable[[Output], Picture], limit: TimeLimit
+) -> Written:
+    """Write the result with the quality that the output asks for, or that its score and its limit of bytes come to."""
+    output, path = job.output, Path(job.result_path)
+    most = _limit_of(job)
+    lossy = target in QUALITY and not output.lossless
+    limited = most is not None and lossy and (target is Format.JPEG or output.over_limit in _EVERY_FORMAT)
+    scored = lossy and output.ssimulacra2 is not None
+    usual = quality_for(output.ssimulacra2 or 0, target) if scored else QUALITY.get(target, 100)
+    highest = output.quality or usual
+    score = output.ssimulacra2 if len(picture.frames) == 1 else None
+    if not lossy or not (limited or score is not None):
+        written = write(replace(output, quality=usual) if scored else output)
+        size = path.stat().st_size
+        return Written(_is_kept(job, size, most), written, notes=_unmet(output, target, most, size))
+
+    def attempt(quality: int) -> None:
+        nonlocal picture
+        picture = write(replace(output, quality=quality))
+
+    encodes = Encodes(target, attempt, lambda: _opened(job), path, picture.first)
+    start = dict(job.starts).get(target, highest)
+    settled = settle(encodes, Aim(score, most if limited else None, highest, start), limit)
+    return Written(_is_kept(job, path.stat().st_size, most), picture, settled.learnt, settled.notes)
+
+
+def _opened(job: RenderJob) -> pyvips.Image:
+    """What has just been written, as a browser would see it."""
+    info = inspect(job.result_path, job.limits)
+    return load(job.result_path, info, Output(), job.limits, target=None).first
+
+
+def _limit_of(job: RenderJob) -> int | None:
+    """The most bytes that the result may have."""
+    limit = job.output.max_bytes
+    return Path(job.path).stat().st_size if limit == SOURCE_BYTES else limit
+
+
+def _unmet(output: Output, target: Format, most: int | None, size: int) -> tuple[str, ...]:
+    """What was asked for and cannot be had."""
+    notes = []
+    if output.ssimulacra2 is not None:
+        lossy = target in QUALITY and not output.lossless
+        notes.append("an animation: the usual quality for the score" if lossy else "without loss, whatever the score")
+    if most is not None and size > most and output.over_limit is OverLimit.FIT:
+        notes.append(f"not below {most} bytes: this {target.value} has no quality to lower")
+    return tuple(notes)
+
+
+def _is_kept(job: RenderJob, size: int, most: int | None) -> bool:
+    if most is None:
         return True
-    source = Path(job.path).stat().st_size
-    limit = source if output.max_bytes == SOURCE_BYTES else output.max_bytes
-    if _size(job) <= limit:
-        return output.over_limit is not OverLimit.SMALLER or _size(job) <= source
-    if target is Format.JPEG or (target in _LOSSY and output.over_limit is OverLimit.OR_ORIGINAL):
-        _lower_quality(job, output, limit, write)
-    match output.over_limit:
-        case OverLimit.LOWER_QUALITY:
+    match job.output.over_limit:
+        case OverLimit.LOWER_QUALITY | OverLimit.FIT:
             return True
         case OverLimit.OR_ORIGINAL:
-            return _size(job) <= limit
+            return size <= most
         case OverLimit.SMALLER:
-            return _size(job) <= source
-
-
-def _lower_quality(job: RenderJob, output: Output, limit: int, write: Callable[[Output], None]) -> None:
-    """Find the highest quality that fits; the lowest of all if none does."""
-    low, high = 1, (output.quality or 75) - 1
-    best = written = 0
-    for _ in range(_MOST_TRIES):
-        if low > high:
-            break
-        written = (low + high) // 2
-        write(replace(output, quality=written))
-        if _size(job) <= limit:
-            best, low = written, written + 1
-        else:
-            high = written - 1
-    if written != max(best, 1):
-        write(replace(output, quality=max(best, 1)))
-
-
-def _size(job: RenderJob) -> int:
-    return Path(job.result_path).stat().st_size
+            return size <= Path(job.path).stat().st_size

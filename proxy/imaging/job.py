@@ -69,6 +69,8 @@ class RenderJob:
     """What is left of the request's time."""
     focus: Region | None = None
     """The focal point that is stored with the original."""
+    starts: tuple[tuple[Format, int], ...] = ()
+    """The quality that was found for pictures like this, by format: where a search begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +92,5 @@ class RenderReport:
     """For people: what was decided on the way (animation dropped, profile converted …)."""
     media_type: str = ""
     """Of the result; empty: that of its format. Set where the result is no picture."""
+    found: tuple[tuple[Format, int], ...] = ()
+    """The qualities that were searched for, by format."""

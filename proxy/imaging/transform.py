@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,10 @@ import pyvips
 from proxy.errors import CannotRender
 from proxy.imaging.budget import Frames, choose_frames
 from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
+from proxy.imaging.contest import hold
 from proxy.imaging.damage import reading
 from proxy.imaging.faces import FoundFaces
-from proxy.imaging.file_limits import copy_original, passes, write_within
+from proxy.imaging.file_limits import Written, copy_original, passes, write_within
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
 from proxy.imaging.jpeg_quality import settle_quality
@@ -33,7 +35,8 @@ from proxy.imaging.overlays import opener
 from proxy.imaging.pacing import write_in_time
 from proxy.imaging.picture import Picture
 from proxy.imaging.reports import write_report
-from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, check_format, save
+from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, MAX_SIDE, check_format, save
+from proxy.imaging.searching import TimeLimit
 from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
 from proxy.imaging.steps import flattened, scale_to
@@ -53,6 +56,10 @@ from proxy.plan.output import (
 
 _SHARE_OF_DEADLINE = 0.7
 """Of what is left of a request's time, an animation may take so much: what is not ready then is lost altogether."""
+_SEARCHING = 0.5
+"""Of the same: what a search for a quality or a format may take, the decoding included."""
+_LONGEST_SEARCH = 6.0
+"""Seconds, whatever the deadline."""
 MOST_PLAYS = 65_535
 """What a WebP can count. A GIF counts the repetitions, libvips and a WebP the plays; a GIF without a count plays once,
 which libvips translates both ways."""
@@ -82,31 +89,27 @@ def _picture(job: RenderJob) -> RenderReport:
     check_sizes(job.operations, info, job.limits, len(frames.kept))
     with reading(job.path, info.format):
         picture = make(job, info, frames)
-        target = settle_format(picture, info, job.output)
-        check_format(picture.size, target)
+        targets = contenders(picture, info, job.output)
     decoded = time.perf_counter()
-    with translated(lambda _: CannotRender(f"the picture cannot be written as {target.value.upper()}")):
-        picture = fit_format(picture, target, job.output)
-        output = settle_quality(job.output, info, job.path, picture.size, target)
-        written = picture
-
-        def attempt(tried: Output) -> None:
-            nonlocal written
-            attempted = replace(job, output=tried)
-            seconds = min(job.limits.animation_seconds, _SHARE_OF_DEADLINE * job.seconds) - (decoded - started)
-            policy = tried.over_budget or job.limits.over_budget
-            written = write_in_time(
-                picture, lambda made: write(made, target, attempted), seconds=seconds, policy=policy
-            )
-
-        kept = write_within(job, output, target, attempt)
+    limit = TimeLimit(started + min(_SEARCHING * job.seconds, _LONGEST_SEARCH))
+    outcome = hold(
+        targets,
+        job.output,
+        lambda target, output: _file(
+            replace(job, output=output), info, picture, target, limit=limit, spent=decoded - started
+        ),
+        path=Path(job.result_path),
+        pixels=picture.size.pixels * len(picture.frames),
+        limit=limit,
+    )
+    kept = outcome.winner.written.kept
     if not kept and not hides(job.operations):
         return _original(job, info)
-    size, before = Path(job.result_path).stat().st_size, Path(job.path).stat().st_size
+    written, size, before = outcome.winner.written.picture, outcome.winner.size, Path(job.path).stat().st_size
     if len(written.frames) > 1 and size > before:
         written = written.noting(f"more bytes than the original: {size}, not {before}")
     return RenderReport(
-        format=target,
+        format=outcome.winner.format,
         size=size,
         width=written.size.width,
         height=written.size.height,
@@ -114,8 +117,30 @@ def _picture(job: RenderJob) -> RenderReport:
         decode_seconds=decoded - started,
         encode_seconds=time.perf_counter() - decoded,
         resident_bytes=0,
-        notes=written.notes,
+        notes=(*written.notes, *outcome.notes),
+        found=outcome.found,
     )
+
+
+def _file(
+    job: RenderJob, info: SourceInfo, picture: Picture, target: Format, *, limit: TimeLimit, spent: float
+) -> Written:
+    """Write the picture as a file of this format; `spent` are the seconds that making it has taken."""
+    with translated(lambda _: CannotRender(f"the picture cannot be written as {target.value.upper()}")):
+        picture = fit_format(picture, target, job.output)
+        output = settle_quality(job.output, info, job.path, picture.size, target)
+        seconds = min(job.limits.animation_seconds, _SHARE_OF_DEADLINE * job.seconds) - spent
+
+        def attempt(tried: Output) -> Picture:
+            attempted = replace(job, output=tried)
+            return write_in_time(
+                picture,
+                lambda made: write(made, target, attempted),
+                seconds=seconds,
+                policy=tried.over_budget or job.limits.over_budget,
+            )
+
+        return write_within(replace(job, output=output), target, picture, attempt, limit)
 
 
 def _original(job: RenderJob, info: SourceInfo) -> RenderReport:
@@ -193,6 +218,28 @@ def settle_format(picture: Picture, info: SourceInfo, output: Output) -> Format:
     if len(picture.frames) > 1:
         return Format.GIF
     return Format.PNG if _shows_through(picture) else Format.JPEG
+
+
+def contenders(picture: Picture, info: SourceInfo, output: Output) -> tuple[Format, ...]:
+    """The formats to be written, of which the smallest is kept: one, unless the output has candidates.
+
+    What cannot hold the picture does not take part as long as something else can.
+    """
+    usual = settle_format(picture, info, output)
+    outputs = [replace(output, target=target, animated=None) for target in output.candidates]
+    named = dict.fromkeys(settle_format(picture, info, candidate) for candidate in outputs)
+    found = tuple(target for target in named if _holds(picture, target))
+    if not found:
+        check_format(picture.size, usual)
+    return found or (usual,)
+
+
+def _holds(picture: Picture, target: Format) -> bool:
+    if max(picture.size.width, picture.size.height) > MAX_SIDE.get(target, sys.maxsize):
+        return False
+    if len(picture.frames) > 1:
+        return target.holds_animation
+    return target.holds_alpha or not _shows_through(picture)
 
 
 def _shows_through(picture: Picture) -> bool:

@@ -21,6 +21,11 @@ from functools import lru_cache
 
 from proxy.plan.output import Format, Target
 
+NEGOTIATED = (Target.JXL, Target.AVIF, Target.WEBP)
+"""The formats that are sent to clients that name them, and to no others."""
+SMALLEST = (*NEGOTIATED, Target.PLAIN)
+"""What a preset's `format = "smallest"` may choose from, as far as a site negotiates it."""
+
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+', re.DOTALL)
 _MEDIA_RANGE = re.compile(rf"\s*({_NAME})/({_NAME})\s*")
@@ -64,6 +69,12 @@ def _weight(parameters: list[str]) -> float | None:
             value = _QVALUE.fullmatch(named[1])
             return float(value[1]) if value else None
     return 1.0
+
+
+def accepted(accept: str | None, candidates: Sequence[Target]) -> tuple[Target, ...]:
+    """The candidates that this client reads: those it names, and what every client reads."""
+    weights = _weights(accept or "")
+    return tuple(target for target in candidates if target not in NEGOTIATED or weights.get(f"image/{target}", 0.0) > 0)
 
 
 def choose_target(accept: str | None, candidates: Sequence[Target] = (Target.AVIF, Target.WEBP)) -> Target:

@@ -129,6 +129,8 @@ class OverLimit(StrEnum):
     """The same for every lossy format; if it still does not fit, the answer is the original."""
     SMALLER = "smaller"
     """The smaller one of result and original."""
+    FIT = "fit"
+    """Every lossy format: the highest quality that fits; the lowest of all if none does."""
 
 
 SOURCE_BYTES = -1
@@ -224,6 +226,10 @@ class Output:
     """Most frames of an animation, where that is fewer than the settings allow."""
     over_budget: OverBudget | None = None
     """What happens to an animation over its limits; None: as the settings say."""
+    ssimulacra2: int | None = None
+    """The SSIMULACRA2 to be reached, by the lowest quality that does."""
+    candidates: tuple[Target, ...] = ()
+    """The targets of which the smallest result is kept; `target` is the one that every client reads."""
 
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
@@ -238,6 +244,8 @@ class Output:
             raise InvalidCommand(f"density must be 1 to 1200 dots per inch, got {str(self.density)[:20]}")
         if self.max_bytes is not None and self.max_bytes != SOURCE_BYTES and not 1 <= self.max_bytes <= 1 << 32:
             raise InvalidCommand(f"a size limit must be at least 1 byte, got {str(self.max_bytes)[:20]}")
+        if self.ssimulacra2 is not None and not 10 <= self.ssimulacra2 <= 95:
+            raise InvalidCommand(f"ssimulacra2 must be 10 to 95, got {str(self.ssimulacra2)[:20]}")
 
     def target_for(self, frames: int) -> Target:
         """The target for an original of so many frames."""

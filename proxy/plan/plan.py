@@ -12,7 +12,7 @@ from proxy.plan.output import Output
 
 STEM = 10
 """Characters of a fingerprint that say what is done, apart from which version of a logo it is done with: 50 bits."""
-RENDER_REVISION = 1
+RENDER_REVISION = 2
 """Raised by hand when the same plan must make a different picture than before: every fingerprint changes with it."""
 
 

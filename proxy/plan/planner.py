@@ -11,9 +11,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 from proxy.plan.dialects import parse, write_commands
-from proxy.plan.negotiation import choose_target
+from proxy.plan.negotiation import NEGOTIATED, SMALLEST, accepted, choose_target
 from proxy.plan.output import Animation, Answer, Output, Target
 from proxy.plan.plan import CachePolicy, Plan
 from proxy.plan.presets import Preset, PresetSnapshot
@@ -122,6 +123,12 @@ class Planner:
         return Plan(request.key, operations, output, negotiated=negotiated, presets=names, cache=cache)
 
     def _negotiate(self, output: Output, accept: str | None) -> Output:
+        if output.candidates:
+            # The rule offers what this site negotiates; a list says itself what it offers.
+            offered = output.candidates
+            if offered == SMALLEST:
+                offered = tuple(target for target in offered if target in (*self._candidates, Target.PLAIN))
+            return replace(output, candidates=accepted(accept, offered))
         target = choose_target(accept, self._candidates)
         if target not in STILL_TARGETS or output.animation is Animation.FIRST:
             return replace(output, target=target)
@@ -133,6 +140,11 @@ def possible_outputs(preset: Preset) -> tuple[Output, ...]:
     """Every output that a preset can come to under any Accept header: what must go when the preset is purged."""
     if not preset.auto_format:
         return (preset.output,)
+    if preset.output.candidates:
+        every = preset.output.candidates
+        refused = [subset for count in range(len(NEGOTIATED) + 1) for subset in combinations(NEGOTIATED, count)]
+        left = {tuple(target for target in every if target not in subset) for subset in refused}
+        return tuple(replace(preset.output, candidates=candidates) for candidates in sorted(left))
     chosen = (*STILL_TARGETS, Target.WEBP, Target.PLAIN)
     stills = [replace(preset.output, target=target) for target in chosen]
     moving = [

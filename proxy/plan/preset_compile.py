@@ -10,17 +10,18 @@ from dataclasses import replace
 
 from proxy.plan import dialects
 from proxy.plan.colour import Colour
+from proxy.plan.negotiation import NEGOTIATED, SMALLEST
 from proxy.plan.operations import AutoOrient, Operation
-from proxy.plan.output import Output, Target
+from proxy.plan.output import Output, OverLimit, Target
 from proxy.plan.picture_compile import picture_operations
 from proxy.plan.plan import CachePolicy
 from proxy.plan.preset_tables import PresetTable
-from proxy.plan.preset_values import MAX_DURATION
+from proxy.plan.preset_values import MAX_DURATION, Score
 from proxy.plan.presets import DIALECTS, Preset
 from proxy.plan.tidying import tidy
 
 _OUTPUT_FIELDS = {
-    "quality": "quality", "effort": "effort", "lossless": "lossless", "progressive": "progressive",
+    "effort": "effort", "lossless": "lossless", "progressive": "progressive",
     "background": "background", "metadata": "metadata", "color": "colour", "animation": "animation",
     "truncated": "truncated", "max_frames": "max_frames", "over_budget": "over_budget",
 }  # fmt: skip
@@ -40,7 +41,8 @@ def compile_preset(name: str, table: PresetTable, order: tuple[str, ...] = DIALE
     output = _write(output, table)
     if "format" in table.model_fields_set or table.command is None:
         auto_format = table.format == "auto"
-        output = replace(output, target=_target(table.format))
+        output = replace(output, target=_target(table.format), candidates=_candidates(table.format))
+        auto_format = auto_format or any(target in NEGOTIATED for target in output.candidates)
     return Preset(name, operations, output, auto_format, _cache(table), table.eager, table.command or "")
 
 
@@ -59,13 +61,26 @@ def _write(output: Output, table: PresetTable) -> Output:
     if not isinstance(table.background, Colour) or table.background.alpha == 0:
         # No ground of its own to put a picture on where the format needs one: then it is white.
         given.pop("background", None)
-    return replace(output, **given)
+    output = replace(output, **given)
+    if isinstance(table.quality, Score):
+        output = replace(output, quality=None, ssimulacra2=table.quality.ssimulacra2)
+    elif table.quality is not None:
+        output = replace(output, quality=table.quality, ssimulacra2=None)
+    if table.max_bytes is not None:
+        output = replace(output, max_bytes=table.max_bytes, over_limit=OverLimit.FIT)
+    return output
 
 
-def _target(name: str) -> Target:
-    if name == "auto":
-        return Target.PLAIN  # a placeholder: the planner chooses
-    return Target("jpeg" if name == "jpg" else name)
+def _target(choice: str | tuple[str, ...]) -> Target:
+    if choice in ("auto", "smallest") or isinstance(choice, tuple):
+        return Target.PLAIN  # a placeholder: the planner chooses, or the picture
+    return Target("jpeg" if choice == "jpg" else choice)
+
+
+def _candidates(choice: str | tuple[str, ...]) -> tuple[Target, ...]:
+    if choice == "smallest":
+        return SMALLEST
+    return tuple(dict.fromkeys(map(_target, choice))) if isinstance(choice, tuple) else ()
 
 
 def _cache(table: PresetTable) -> CachePolicy:

@@ -15,12 +15,15 @@ from proxy.plan.geometry import Gravity
 from proxy.plan.operations import Crop, Operation, Redact
 from proxy.plan.picture_table import GEOMETRY, PresetFit
 from proxy.plan.preset_tables import PresetTable
+from proxy.plan.preset_values import FORMAT_RULES, Score
 from proxy.plan.region import Region
 
-_NEGOTIABLE = frozenset({"auto", "source"})
+_CHOSEN_LATER = frozenset(FORMAT_RULES)
+_LOSSY = frozenset({"jpeg", "jpg", "webp", "avif", "jxl"})
 _TAKE: dict[str, frozenset[str]] = {
-    "lossless": frozenset({"png", "webp", "avif", "tiff", "bmp", "ico"}),
+    "lossless": frozenset({"png", "webp", "avif", "tiff", "bmp", "ico", "jxl"}),
     "progressive": frozenset({"jpeg", "jpg", "png", "gif"}),
+    "max_bytes": _LOSSY,
 }
 """Which formats can do what a field promises. Quality and effort promise nothing: they are degrees, and an encoder
 without such a knob does its best, so that a preset survives a change of its format."""
@@ -113,15 +116,21 @@ def missing_extra(operations: tuple[Operation, ...], given: AbstractSet[str]) ->
 
 
 def _output(table: PresetTable, given: AbstractSet[str]) -> Iterator[Conflict]:
-    if table.lossless and "quality" in given:
-        yield Conflict("quality", "has no effect with lossless = true", ("lossless", "quality"))
-    if table.format in _NEGOTIABLE:
+    if table.lossless:
+        for field in ("quality", "max_bytes"):
+            if field in given:
+                yield Conflict(field, "has no effect with lossless = true", ("lossless", field))
+    named = {table.format} if isinstance(table.format, str) else set(table.format)
+    if named & _CHOSEN_LATER:
         return
+    shown = " or ".join(f'"{name}"' for name in sorted(named))
     for field, formats in _TAKE.items():
-        if field in given and getattr(table, field) is not False and table.format not in formats:
+        if field in given and getattr(table, field) is not False and not named & formats:
             known = ", ".join(sorted(formats - {"jpg"}))
-            message = f'has no effect with format = "{table.format}"; it is for {known}'
-            yield Conflict(field, message, (field, "format"))
-    if "animation" in given and table.animation == "keep" and table.format not in ("gif", "webp"):
-        message = f'"keep" has no effect with format = "{table.format}", which holds one frame; it is for gif and webp'
+            yield Conflict(field, f"has no effect with format = {shown}; it is for {known}", (field, "format"))
+    if isinstance(table.quality, Score) and not named & _LOSSY:
+        message = f"a score needs a format with a quality (avif, jpeg, jxl, webp), not {shown}"
+        yield Conflict("quality", message, ("quality", "format"))
+    if "animation" in given and table.animation == "keep" and not named & {"gif", "webp"}:
+        message = f'"keep" has no effect with format = {shown}, which holds one frame; it is for gif and webp'
         yield Conflict("animation", message, ("animation", "format"))

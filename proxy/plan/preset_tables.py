@@ -20,10 +20,13 @@ from proxy.plan.preset_values import (
     Background,
     Between,
     Box,
+    ByteCount,
     Cache,
     Dialects,
     Duration,
     Extension,
+    FormatChoice,
+    Quality,
     Separator,
 )
 from proxy.plan.presets import DEFAULT_DIALECTS, Originals
@@ -39,13 +42,15 @@ class PresetTable(PictureTable):
     """Operations in order, instead of the fields above: [ { resize = { width = 400 } }, { sharpen = {} } ]."""
     command: str | None = None
     """A vendor's command as in a vendor's console, instead of the fields above: "imageView2/1/w/200/h/200"."""
-    format: Literal["auto", "source", "jpeg", "jpg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico", "jxl"] = (
-        "source"
-    )
-    """The result's format; auto is negotiated with the browser, source is the original's. jxl needs the extra
+    format: FormatChoice = "source"
+    """The result's format; auto is negotiated with the browser, source is the original's, smallest (or a list, like
+    ["avif", "webp", "jpeg"]) is the smallest file of what the browser reads, at equal quality. jxl needs the extra
     `formats`."""
-    quality: Annotated[int, Between(1, 100)] | None = None
-    """Quality of lossy formats, 1 to 100; without it, the format's default."""
+    quality: Quality | None = None
+    """Quality of lossy formats, 1 to 100, or "ssimulacra2:80": for each picture the lowest that reaches this score;
+    without it, the format's default."""
+    max_bytes: ByteCount | None = None
+    """Most bytes of the result ("100k", "2m"): the quality, or the score, is lowered until it fits."""
     effort: Annotated[int, Between(0, 9)] | None = None
     """How much time the encoder may take for a smaller file, 0 to 9."""
     lossless: bool = False

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from proxy.errors import InvalidCommand
@@ -23,6 +23,13 @@ from proxy.plan.region import Region
 MAX_DURATION = 31_536_000
 """A year: HTTP caches take no more for serious."""
 
+FORMATS = ("jpeg", "jpg", "png", "gif", "webp", "avif", "tiff", "bmp", "ico", "jxl")
+"""The formats that a preset can name."""
+FORMAT_RULES = ("auto", "source", "smallest")
+"""…and the rules that choose one."""
+
+_SCORE = re.compile(r"ssimulacra2:([0-9]{1,2})")
+_BYTES = re.compile(r"([0-9]{1,10})([km]?)b?")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _DURATION = re.compile(r"(?:[0-9]{1,9}[smhdwy])+")
 
@@ -146,6 +153,45 @@ def _read_cache(value: object) -> int | str:
         raise ValueError(f'{error}; "immutable" and "no-store" are possible too') from error
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A quality as people see it: what the result's SSIMULACRA2 is to be."""
+
+    ssimulacra2: int
+
+
+def _read_quality(value: object) -> object:
+    match = _SCORE.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and 10 <= int(match[1]) <= 95:
+        return Score(int(match[1]))
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 100:
+            raise ValueError(f"must be 1 to 100, got {value}")
+        return value
+    raise ValueError(f'must be 1 to 100, or "ssimulacra2:10" to "ssimulacra2:95", got {shown_value(value)}')
+
+
+def _read_size(value: object) -> object:
+    """Read a number of bytes; k and m are thousands and millions: the limit holds for those who count in 1024, too."""
+    match = _BYTES.fullmatch(value.lower()) if isinstance(value, str) else None
+    size = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if match is not None:
+        size = int(match[1]) * {"": 1, "k": 1000, "m": 1_000_000}[match[2]]
+    if size is None or not 100 <= size <= 1 << 32:
+        raise ValueError(f'must be a number of bytes from 100, like "100k" or "2m", got {shown_value(value)}')
+    return size
+
+
+def _read_format(value: object) -> object:
+    names = [value] if isinstance(value, str) else value
+    known = (*FORMATS, *FORMAT_RULES) if isinstance(value, str) else FORMATS
+    if not isinstance(names, list) or not names or any(name not in known for name in names):
+        raise ValueError(
+            f"knows {', '.join(FORMATS)}, a list of these, or {', '.join(FORMAT_RULES)}, got {shown_value(value)}"
+        )
+    return value if isinstance(value, str) else tuple(dict.fromkeys(names))
+
+
 def _read_box(value: object) -> AdhocBox:
     try:
         return AdhocBox.parse(value if isinstance(value, str) else shown_value(value))
@@ -205,6 +251,37 @@ Radius = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[0-9.]+%$"}]}),
 ]
 Background = Annotated[Colour | Literal["blur"], BeforeValidator(_read_background), WithJsonSchema({"type": "string"})]
+Quality = Annotated[
+    int | Score,
+    PlainValidator(_read_quality),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 100},
+                {"type": "string", "pattern": "^ssimulacra2:[1-9][0-9]$"},
+            ]
+        }
+    ),
+]
+ByteCount = Annotated[
+    int,
+    PlainValidator(_read_size),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 100}, {"type": "string", "pattern": "^[0-9]+[kKmM]?[bB]?$"}]}
+    ),
+]
+FormatChoice = Annotated[
+    str | tuple[str, ...],
+    PlainValidator(_read_format),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [*FORMAT_RULES, *FORMATS]},
+                {"type": "array", "items": {"enum": list(FORMATS)}, "minItems": 1, "uniqueItems": True},
+            ]
+        }
+    ),
+]
 Duration = Annotated[int, BeforeValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Cache = Annotated[int | str, BeforeValidator(_read_cache), WithJsonSchema(_CACHE_SCHEMA)]
 Box = Annotated[AdhocBox, BeforeValidator(_read_box), WithJsonSchema({"type": "string", "pattern": "^[0-9]*x[0-9]*$"})]

@@ -96,6 +96,9 @@ def _format(reading: ImageRequest, accept: str | None) -> str:
     automatic = (isinstance(asked, AskPreset) and asked.preset.auto_format) or (
         isinstance(asked, AskAdhoc) and asked.auto_format
     )
+    if isinstance(asked, AskPreset) and asked.preset.output.candidates:
+        said = f"of those in Accept ({accept or 'none was sent'})" if automatic else "of those listed"
+        return f"format is the smallest {said}; the result's notes have the sizes"
     if automatic:
         return f"format is auto: chosen from Accept ({accept or 'none was sent'}); wildcards do not count as support"
     return "format is fixed by the preset, or follows the original; Accept is not looked at"

@@ -194,7 +194,7 @@ def test_fingerprint_is_stable() -> None:
     assert plan.canonical() == (
         "auto-orient()|resize(width=50,height=50,fit=cover)|crop(width=50,height=50,gravity=centre)|output(target=source)"
     )
-    assert plan.fingerprint == "w5cfwi2s7uyjnzzc"
+    assert plan.fingerprint == "pbniudr5ywnelvcg"
 
 
 def test_what_was_read_is_remembered_under_one_snapshot() -> None:
@@ -232,3 +232,51 @@ def test_a_negotiated_jxl_does_not_stop_animations() -> None:
 
     assert (plan.output.target, plan.output.animated) == (Target.JXL, Target.WEBP)
     assert plan.output in possible_outputs(reading.asked.preset)
+
+
+SMALLEST = """
+[presets.smallest]
+format = "smallest"
+quality = "ssimulacra2:75"
+[presets.two]
+format = ["webp", "jpg"]
+[presets.plainest]
+format = ["png", "jpeg"]
+"""
+
+
+@pytest.fixture(name="shop")
+def _shop() -> Planner:
+    return Planner(PresetBook(read_presets(SMALLEST)))
+
+
+@pytest.mark.parametrize(
+    ("name", "accept", "candidates", "negotiated"),
+    [
+        ("smallest", CHROME, (Target.AVIF, Target.WEBP, Target.PLAIN), True),
+        ("smallest", "image/webp,image/avif;q=0,*/*", (Target.WEBP, Target.PLAIN), True),
+        ("smallest", "*/*", (Target.PLAIN,), True),
+        ("two", CHROME, (Target.WEBP, Target.JPEG), True),
+        ("two", None, (Target.JPEG,), True),
+        ("plainest", None, (Target.PNG, Target.JPEG), False),
+        ("plainest", CHROME, (Target.PNG, Target.JPEG), False),
+    ],
+)
+def test_candidates_are_what_the_client_reads(
+    shop: Planner, name: str, accept: str | None, candidates: tuple[Target, ...], negotiated: bool
+) -> None:
+    """Of AVIF and WebP, those that the client names; `Vary` only where that makes a difference."""
+    plan = shop.plan(first(shop, f"/cat.jpg!{name}"), accept)
+
+    assert plan.output.candidates == candidates
+    assert plan.output.target is Target.PLAIN
+    assert plan.negotiated is negotiated
+
+
+@pytest.mark.parametrize("name", ["smallest", "two", "plainest"])
+@pytest.mark.parametrize("accept", [CHROME, "image/avif", "image/webp", "*/*", None])
+def test_possible_candidates_are_all(shop: Planner, name: str, accept: str | None) -> None:
+    """A purge of the preset looks for whatever a client can have been sent."""
+    preset = read_presets(SMALLEST).presets[name]
+
+    assert shop.plan(first(shop, f"/cat.jpg!{name}"), accept).output in possible_outputs(preset)

@@ -29,7 +29,7 @@ from proxy.plan.operations import (
     Rotate,
     Sharpen,
 )
-from proxy.plan.output import Animation, ColourPolicy, Metadata, Output, Target, Truncated
+from proxy.plan.output import Animation, ColourPolicy, Metadata, Output, OverLimit, Target, Truncated
 from proxy.plan.plan import CachePolicy, Plan
 from proxy.plan.preset_file import MAX_FILE_BYTES, PresetProblem, PresetProblems, json_schema, read_presets
 from proxy.plan.preset_tables import PresetTable
@@ -495,3 +495,46 @@ def test_schema_knows_every_field_and_operation() -> None:
 def test_schema_and_operation_agree_on_sharpen() -> None:
     """The table of `sharpen` has the defaults of the operation."""
     assert preset("sharpen = {}").operations[-1] == Sharpen()
+
+
+@pytest.mark.parametrize(
+    ("body", "output"),
+    [
+        ('quality = "ssimulacra2:80"', Output(ssimulacra2=80)),
+        ('format = "webp"\nmax_bytes = "100k"', Output(Target.WEBP, max_bytes=100_000, over_limit=OverLimit.FIT)),
+        ('max_bytes = "2MB"', Output(max_bytes=2_000_000, over_limit=OverLimit.FIT)),
+        ("max_bytes = 5000\nquality = 60", Output(quality=60, max_bytes=5000, over_limit=OverLimit.FIT)),
+        ('format = ["png", "jpg"]', Output(Target.PLAIN, candidates=(Target.PNG, Target.JPEG))),
+        ('command = "imageView2/2/w/9/q/60"\nquality = "ssimulacra2:50"', Output(ssimulacra2=50)),
+    ],
+)
+def test_targets_of_quality(body: str, output: Output) -> None:
+    """A score, a limit of bytes, and a list of formats."""
+    found = preset(body).output
+
+    for field in ("quality", "ssimulacra2", "max_bytes", "over_limit", "candidates"):
+        assert getattr(found, field) == getattr(output, field)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('quality = "ssimulacra2:99"', 'must be 1 to 100, or "ssimulacra2:10" to "ssimulacra2:95"'),
+        ('quality = "dssim:1"', 'must be 1 to 100, or "ssimulacra2:10" to "ssimulacra2:95"'),
+        ("quality = 101", "must be 1 to 100, got 101"),
+        ('max_bytes = "100 apples"', 'must be a number of bytes from 100, like "100k" or "2m"'),
+        ("max_bytes = 5", 'must be a number of bytes from 100, like "100k" or "2m"'),
+        ('format = ["jpeg", "smallest"]', "knows jpeg,"),
+        ("format = []", "knows jpeg,"),
+        (
+            'format = "png"\nquality = "ssimulacra2:80"',
+            'a score needs a format with a quality (avif, jpeg, jxl, webp), not "png"',
+        ),
+        ('format = "png"\nmax_bytes = "9k"', 'has no effect with format = "png"; it is for avif, jpeg, jxl, webp'),
+        ('format = "webp"\nlossless = true\nmax_bytes = "9k"', "has no effect with lossless = true"),
+        ('format = ["jpeg", "avif"]\nanimation = "keep"', '"keep" has no effect with format = "avif" or "jpeg"'),
+    ],
+)
+def test_targets_that_make_no_sense(body: str, message: str) -> None:
+    """What is wrong with them is said in the words of the file."""
+    assert message in problems(f"[presets.p]\n{body}")

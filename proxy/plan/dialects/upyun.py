@@ -117,9 +117,9 @@ def _changes(values: Mapping[str, str]) -> dict[str, Any]:
     for name in _NOTHING:
         read_truth(name, values.get(name, "false"))
     if "format" in values:
-        changes["target"] = read_format("format", values["format"], FORMATS)
+        changes |= {"target": read_format("format", values["format"], FORMATS), "candidates": ()}
     if "quality" in values:
-        changes["quality"] = read_int("quality", values["quality"], 1, 99)
+        changes |= {"quality": read_int("quality", values["quality"], 1, 99), "ssimulacra2": None}
     if values.keys() & {"excolor", "exformat"}:
         changes |= _read_colours(values)
     if "info" in values:

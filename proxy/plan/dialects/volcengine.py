@@ -103,7 +103,11 @@ def _written(output: Output, kind: str) -> Output:
         raise InvalidCommand(f"a template's format must be image, {', '.join(FORMATS)}, got {shown(kind, 20)}")
     moving = kind in ("awebp", "gif")
     return replace(
-        output, target=FORMATS[kind], animation=output.animation if moving else Animation.FIRST, animated=None
+        output,
+        target=FORMATS[kind],
+        animation=output.animation if moving else Animation.FIRST,
+        animated=None,
+        candidates=(),
     )
 
 

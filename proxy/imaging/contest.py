@@ -1,0 +1,89 @@
+"""Write a picture in each of several formats at about equal quality, and keep the smallest file.
+
+The quick formats come first. One for which the time is too short is left out, and the notes say so: a larger file in
+time is better than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from proxy.imaging.equal_quality import QUALITIES, equal_quality
+from proxy.imaging.file_limits import Written
+from proxy.imaging.searching import TimeLimit
+from proxy.plan.output import Format, Output
+
+_SECONDS_PER_MEGAPIXEL: Mapping[Format, float] = {
+    Format.JPEG: 0.03, Format.WEBP: 0.25, Format.PNG: 0.5, Format.GIF: 0.8, Format.AVIF: 1.0,
+}  # fmt: skip
+"""To encode once, on a slow core, generously; `python -m bench quality` prints what it takes."""
+_USUAL_TRIES = 4
+"""Encodes of a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A format that takes part, and what came of it."""
+
+    format: Format
+    written: Written
+    size: int
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """The lower the better: what keeps to the limits, then what is smaller."""
+        return not self.written.kept, self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The winner, whose file stays, and what is to be said of all."""
+
+    winner: Entry
+    found: tuple[tuple[Format, int], ...]
+    notes: tuple[str, ...]
+
+
+def hold(
+    formats: tuple[Format, ...],
+    output: Output,
+    write: Callable[[Format, Output], Written],
+    *,
+    path: Path,
+    pixels: int,
+    limit: TimeLimit,
+) -> Outcome:
+    """Let `write` make a file at `path` in each of the formats; the smallest stays there."""
+    tries = _USUAL_TRIES if output.ssimulacra2 is not None or output.max_bytes is not None else 1
+    entries: list[Entry] = []
+    notes: list[str] = []
+    best = b""
+    for target in sorted(formats, key=_cost):
+        if entries and _cost(target) * tries * pixels / 1e6 > limit.left:
+            notes.append(f"{target.value} left out: no time for it")
+            continue
+        written = write(target, _alike(output, target))
+        entry = Entry(target, written, path.stat().st_size)
+        if len(formats) > 1 and all(entry.rank < other.rank for other in entries):
+            best = path.read_bytes()
+        entries.append(entry)
+    winner = min(entries, key=lambda entry: entry.rank)
+    if winner is not entries[-1]:
+        path.write_bytes(best)
+    if len(entries) > 1:
+        notes.insert(0, f"smallest of {', '.join(f'{entry.format.value} {entry.size}' for entry in entries)} bytes")
+    found = tuple((entry.format, entry.written.learnt) for entry in entries if entry.written.learnt is not None)
+    return Outcome(winner, found, (*winner.written.notes, *notes))
+
+
+def _cost(target: Format) -> float:
+    return _SECONDS_PER_MEGAPIXEL.get(target, 1.0)
+
+
+def _alike(output: Output, target: Format) -> Output:
+    """The output with the quality of this format that looks like the one asked for, which is on JPEG's scale."""
+    if not output.candidates or output.quality is None or target not in QUALITIES:
+        return output
+    return replace(output, quality=equal_quality(output.quality, target))
