@@ -21,10 +21,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from proxy.errors import InvalidCommand
+from proxy.machine import vision_version
 from proxy.plan.operation_tables import Table
 from proxy.plan.operations import WRITTEN
 from proxy.plan.preset_compile import compile_preset
-from proxy.plan.preset_rules import conflicts, missing_extra
+from proxy.plan.preset_rules import conflicts, faceless
 from proxy.plan.preset_tables import FileTable, PresetTable
 from proxy.plan.preset_values import shown_value
 from proxy.plan.presets import DIALECTS, LEGAL_SEPARATORS, Preset, PresetSnapshot, name_problem
@@ -68,12 +69,17 @@ class PresetProblems(Exception):
         )
 
 
-def read_presets(text: str, *, name: str = "presets.toml") -> PresetSnapshot:
-    """Read the text of a presets.toml. Raises PresetProblems, which calls the file `name`."""
+def read_presets(text: str, *, name: str = "presets.toml", faces: bool | None = None) -> PresetSnapshot:
+    """Read the text of a presets.toml. Raises PresetProblems, which calls the file `name`.
+
+    `faces`: whether faces can be found; None: as the extra `vision` is installed here or not.
+    """
+    if faces is None:
+        faces = vision_version() is not None
     text = text.removeprefix("\ufeff")  # some editors begin a file with a byte order mark
     problems: list[PresetProblem] = []
     data = _load(text, problems)
-    snapshot = None if problems else _read_file(data, TomlLines(text), problems)
+    snapshot = None if problems else _read_file(data, TomlLines(text), problems, faces=faces)
     if snapshot is None or problems:
         raise PresetProblems(tuple(sorted(problems, key=lambda problem: problem.line)), name)
     return snapshot
@@ -109,7 +115,9 @@ def _syntax_error(message: str, text: str) -> tuple[str, int]:
     return (what or message), int(line[1]) if line else text.count("\n") + 1
 
 
-def _read_file(data: dict[str, Any], lines: TomlLines, problems: list[PresetProblem]) -> PresetSnapshot | None:
+def _read_file(
+    data: dict[str, Any], lines: TomlLines, problems: list[PresetProblem], *, faces: bool
+) -> PresetSnapshot | None:
     tables = data.get("presets", {})
     if not isinstance(tables, dict):
         tables = {}
@@ -118,7 +126,7 @@ def _read_file(data: dict[str, Any], lines: TomlLines, problems: list[PresetProb
             PresetProblem(lines.line_of(("presets",)), "presets", f"at most {MAX_PRESETS} presets, got {len(tables)}")
         )
         return None
-    reader = _Reader(lines, problems)
+    reader = _Reader(lines, problems, faces=faces)
     settings = {key: value for key, value in data.items() if key != "presets" or not isinstance(value, dict)}
     head, _ = reader.check(FileTable, settings, ())
     reader.order = tuple(head.dialects)
@@ -140,9 +148,10 @@ def _read_file(data: dict[str, Any], lines: TomlLines, problems: list[PresetProb
 class _Reader:
     """Checks tables and adds what is wrong, with its line, to `problems`."""
 
-    def __init__(self, lines: TomlLines, problems: list[PresetProblem]) -> None:
+    def __init__(self, lines: TomlLines, problems: list[PresetProblem], *, faces: bool) -> None:
         self._lines = lines
         self._problems = problems
+        self.faces = faces
         self.order: tuple[str, ...] = DIALECTS  # as the file lists them, once that is known
 
     def preset(self, name: str, data: object, separators: tuple[str, ...]) -> Preset | None:
@@ -162,7 +171,7 @@ class _Reader:
         except InvalidCommand as error:
             self._add((*where, "command"), error.message)
             return None
-        lacking = missing_extra(preset.operations, table.model_fields_set)
+        lacking = None if self.faces else faceless(preset.operations, table.model_fields_set)
         if lacking is not None:
             self._add((*where, lacking.field), lacking.message)
         return preset

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from proxy.machine import vision_version
 from proxy.plan.geometry import Gravity
 from proxy.plan.operations import Crop, Operation, Redact
 from proxy.plan.picture_table import GEOMETRY, PresetFit
@@ -97,13 +96,11 @@ def _gravity(table: PresetTable) -> Iterator[Conflict]:
             yield Conflict("gravity", 'has no effect with background = "blur"', ("gravity", "background"))
 
 
-def missing_extra(operations: tuple[Operation, ...], given: AbstractSet[str]) -> Conflict | None:
-    """What of a preset cannot be had in this installation: faces, without the extra that finds them.
+def faceless(operations: tuple[Operation, ...], given: AbstractSet[str]) -> Conflict | None:
+    """What of a preset cannot be had without the extra that finds faces.
 
     A list of gravities falls through to its next one; but hiding faces must never turn into not hiding them.
     """
-    if vision_version() is not None:
-        return None
     how = "needs the extra: pip install 'imgbang[vision]'"
     for operation in operations:
         if isinstance(operation, Redact) and operation.faces:
