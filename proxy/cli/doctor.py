@@ -21,6 +21,7 @@ from proxy.delivery.staging import Staging
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.imaging.abilities import HEADINGS, Ability, cells, try_formats
 from proxy.imaging.fences import NAMES
+from proxy.imaging.glyphs import SCRIPTS, drawn_scripts, fonts_with
 from proxy.imaging.workers import RenderWorkers
 from proxy.machine import usable_cpus, usable_memory
 from proxy.plan.preset_file import PresetProblems, read_presets
@@ -78,6 +79,7 @@ async def _examine(settings: Settings) -> tuple[list[Finding], Table]:
         try:
             findings.append(Finding("render workers", good=True, text=workers.versions))
             findings.append(_fences(workers))
+            findings.append(await _fonts(workers, settings, Path(directory)))
             formats = format_table(await try_formats(workers, render_limits(settings), Path(directory)))
         finally:
             await workers.close()
@@ -89,6 +91,20 @@ def _fences(workers: RenderWorkers) -> Finding:
     text = f"around render workers: {', '.join(workers.fences) or 'none'}"
     # No problem: many kernels and containers cannot, and images are served all the same.
     return Finding("fences", good=True, text=text + (f"; not here: {', '.join(missing)}" if missing else ""))
+
+
+async def _fonts(workers: RenderWorkers, settings: Settings, directory: Path) -> Finding:
+    """Whether marks in Chinese, Japanese and Korean are letters here, and from which font."""
+    drawn = await drawn_scripts(workers, render_limits(settings), directory)
+    missing = [script for script in SCRIPTS if script not in drawn]
+    named = sorted({family for script in drawn for family in fonts_with(SCRIPTS[script])})
+    text = f"texts in {', '.join(drawn) or 'none of ' + ', '.join(SCRIPTS)} are drawn"
+    if named:
+        text += f" ({', '.join(named[:4])})"
+    if missing:
+        # No problem: many never draw a text. Who does must see boxes here before a customer does.
+        text += f"; boxes in place of {', '.join(missing)}: install fonts-noto-cjk or fonts-wqy-microhei"
+    return Finding("fonts", good=True, text=text)
 
 
 async def _surroundings(settings: Settings) -> AsyncIterator[Finding]:

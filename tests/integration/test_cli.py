@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -197,6 +198,22 @@ class TestDoctor:
             assert re.search(rf"{name}\W+yes\W+yes", done.stdout), name
         assert re.search(r"svg\W+no", done.stdout)
         assert not list((home / "images").glob("imgbang-doctor*"))
+
+    def test_fonts(self, home: Path) -> None:
+        """The fonts of this machine are found by drawing with them; without any, it says what would be boxes."""
+        (home / "fonts").mkdir()
+        config = home / "fonts.conf"
+        config.write_text(f"<fontconfig><dir>{home / 'fonts'}</dir><cachedir>{home}</cachedir></fontconfig>")
+        if shutil.which("fc-list") is None:
+            pytest.skip("fc-list is not installed: whether doctor names the right fonts was not proven")
+        has_chinese = bool(subprocess.run(["fc-list", ":charset=732b"], capture_output=True, check=True).stdout)
+
+        here = imgbang(home, "doctor")
+        bare = imgbang(home, "doctor", env={"FONTCONFIG_FILE": str(config), "IMGBANG_SANDBOX": "false"})
+
+        assert bool(re.search(r"texts in Chinese, [^;]*are drawn \(", here.stdout)) == has_chinese, here.stdout
+        assert re.search("boxes in place of Chinese, Japanese, Korean", bare.stdout), bare.stdout
+        assert bare.returncode == 0
 
     def test_unreachable(self, home: Path) -> None:
         """A bucket that cannot be reached ends with 1 and says which; the rest is still examined."""

@@ -100,9 +100,7 @@ def test_every_field_is_tried() -> None:
 def test_the_order_is_fixed() -> None:
     """However the file orders its fields, hiding comes first and corners come last."""
     fields = [
-        fields
-        for case, (fields, _) in FIELDS.items()
-        if case != "circle" and " " not in case and "," not in case
+        fields for case, (fields, _) in FIELDS.items() if case != "circle" and " " not in case and "," not in case
     ]
     forwards, backwards = compiled("\n".join(fields)), compiled("\n".join(reversed("\n".join(fields).splitlines())))
 
