@@ -209,6 +209,11 @@ class Settings(BaseSettings):
         description="Seconds of CPU time for one render; what needs more is refused with 422. Where the processors are "
         "too busy to give so much within `IMGBANG_RENDER_TIMEOUT`, the answer is 504.",
     )
+    exif_gps: bool = Field(
+        default=False,
+        description="Tell positions in EXIF reports, as the vendors do: whoever has the URL can then see where a photo "
+        "was taken. Purge stored reports after a change.",
+    )
     sandbox: bool = Field(
         default=True,
         description="Keep render workers from the network, other programs, and every file but libraries, fonts and the "

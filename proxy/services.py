@@ -195,6 +195,7 @@ def render_limits(settings: Settings) -> RenderLimits:
         max_result_side=settings.max_result_side,
         max_result_pixels=settings.max_result_pixels,
         svg=settings.svg,
+        exif_gps=settings.exif_gps,
         max_svg_bytes=settings.max_svg_bytes,
         pdf=settings.pdf,
         over_budget=OverBudget(settings.over_budget),

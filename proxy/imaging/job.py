@@ -27,6 +27,8 @@ class RenderLimits:
     pdf: bool = False
     over_budget: OverBudget = OverBudget.FEWER
     """What happens to an animation over these limits, where the output does not say."""
+    exif_gps: bool = False
+    """Whether reports tell the position that a picture was taken at."""
     animation_seconds: float = 7.0
     """What an animation may take."""
 

@@ -37,6 +37,9 @@ _EXIF_TYPES = {
 _EXIF_FIELD = re.compile(r"(?P<both>.*), (?P<type>[A-Za-z]+), \d+ components?, \d+ bytes?\)", re.DOTALL)
 """How libvips writes a field: `raw (text, type, n components, n bytes)`."""
 
+_GPS = "3"
+"""The directory of positions, in libvips' names."""
+
 Json = dict[str, object]
 
 
@@ -142,14 +145,14 @@ def _exif(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
 
 
 def exif_fields(path: str, info: SourceInfo, limits: RenderLimits) -> dict[str, tuple[str, int]]:
-    """Every EXIF field but the thumbnail's: its name, libexif's text for its value, and its TIFF type."""
+    """EXIF fields: name, libexif's text, TIFF type. Not the thumbnail's; positions only if they may be told."""
     if info.format not in (Format.JPEG, Format.PNG, Format.WEBP, Format.TIFF, Format.AVIF):
         return {}
     image = open_original(path, info.format, limits)
     found: dict[str, tuple[str, int]] = {}
     for name in _field_names(image):
         match = re.fullmatch(r"exif-ifd([0234])-(.+)", name)
-        if match is None:
+        if match is None or (match[1] == _GPS and not limits.exif_gps):
             continue
         try:
             said = _EXIF_FIELD.fullmatch(image.get(name))

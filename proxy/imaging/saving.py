@@ -23,6 +23,7 @@ MAX_SIDE: Mapping[Format, int] = {
 
 HOLDS_PROFILE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.TIFF})
 HOLDS_EXIF = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF})
+HOLDS_XMP = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.TIFF})
 
 QUALITY: Mapping[Format, int] = {Format.JPEG: 80, Format.WEBP: 82, Format.AVIF: 63, Format.JXL: 80}
 """Equal to the eye: all come to a SSIMULACRA2 of about 76 on photos of 400 px (docs/quality.md). Lossless formats

@@ -30,12 +30,12 @@ from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
 from proxy.imaging.jpeg_quality import settle_quality
 from proxy.imaging.library import translated
 from proxy.imaging.loading import load
-from proxy.imaging.metadata import copyright_of, stripped
+from proxy.imaging.metadata import credit_of, stripped, tells_position
 from proxy.imaging.overlays import opener
 from proxy.imaging.pacing import write_in_time
 from proxy.imaging.picture import Picture
 from proxy.imaging.reports import write_report
-from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, MAX_SIDE, check_format, save
+from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, HOLDS_XMP, MAX_SIDE, check_format, save
 from proxy.imaging.searching import TimeLimit
 from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
@@ -83,7 +83,7 @@ def _render(job: RenderJob) -> RenderReport:
 def _picture(job: RenderJob) -> RenderReport:
     started = time.perf_counter()
     info = inspect(job.path, job.limits)
-    if passes(job, info):
+    if passes(job, info) and not tells_position(job.path, info, job.limits):
         return _original(job, info)
     frames = choose_frames(info, job.operations, job.output, job.limits)
     check_sizes(job.operations, info, job.limits, len(frames.kept))
@@ -103,7 +103,7 @@ def _picture(job: RenderJob) -> RenderReport:
         limit=limit,
     )
     kept = outcome.winner.written.kept
-    if not kept and not hides(job.operations):
+    if not kept and not hides(job.operations) and not tells_position(job.path, info, job.limits):
         return _original(job, info)
     written, size, before = outcome.winner.written.picture, outcome.winner.size, Path(job.path).stat().st_size
     if len(written.frames) > 1 and size > before:
@@ -262,12 +262,11 @@ def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
 def write(picture: Picture, target: Format, job: RenderJob) -> None:
     """Put the frames and what is to stay of the metadata together, and encode."""
     keep = ["icc"] if picture.first.get_typeof(PROFILE) else []
-    credit = copyright_of(picture.first) if job.output.metadata is Metadata.COPYRIGHT else {}
+    credit = credit_of(picture.first) if job.output.metadata is Metadata.COPYRIGHT else None
     image = stripped(_joined(picture))
-    if credit and target in HOLDS_EXIF:
-        keep.append("exif")
-        for name, text in credit.items():
-            image.set_type(pyvips.GValue.gstr_type, name, text)
+    if credit is not None and target in HOLDS_XMP:
+        keep += ["exif", "xmp"]
+        credit.attach(image)
     if job.output.orientation is Orientation.KEEP and picture.orientation > 1 and target in HOLDS_EXIF:
         keep = [*dict.fromkeys([*keep, "exif"])]
         image.set_type(pyvips.GValue.gint_type, "orientation", picture.orientation)
