@@ -14,6 +14,7 @@ from bench.fences import fences as run_fences
 from bench.fuzz import fuzz as run_fuzz
 from bench.herd import herd as run_herd
 from bench.hits import hits as run_hits
+from bench.nginx import nginx as run_nginx
 from bench.overload import overload as run_overload
 from bench.quality import quality as run_quality
 from bench.soak import soak as run_soak
@@ -143,6 +144,17 @@ def quality(
 ) -> None:
     """Bytes at equal SSIMULACRA2 beside the defaults of libvips and sharp."""
     run_quality(photos, sizes=size or [400, 1200], modules=sharp, most=most, efforts=efforts).save()
+
+
+@app.command()
+def nginx(
+    photos: Directory = None,
+    repeats: Repeats = 7,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 2.0,
+    connections: Connections = 32,
+) -> None:
+    """Hits through nginx beside a static file, and what it costs when nginx asks again."""
+    run_nginx(photos, repeats=repeats, seconds=seconds, connections=connections).save()
 
 
 def _peer(text: str) -> tuple[str, str]:

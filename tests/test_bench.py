@@ -33,6 +33,7 @@ from bench.floor import least_size
 from bench.herd import herd
 from bench.hits import hits
 from bench.load import Generator
+from bench.nginx import nginx
 from bench.overload import overload
 from bench.plot import line_plot, round_step
 from bench.soak import mixed_requests, soak
@@ -279,11 +280,12 @@ def test_every_command_runs(
         overload(photos, factors=[2.0], seconds=1.0, hit_rate=10.0).save(),
         soak(photos, None, minutes=0.03, connections=2, interval=0.5, rest=0.0).save(),
         corpus(photos, rest=0.0).save(),
+        nginx(photos, repeats=1, seconds=0.1, connections=2).save(),
     ]
 
     printed = capsys.readouterr().out
     assert [json.loads(path.read_text(encoding="utf-8"))["name"] for path in paths] == [
-        "cold", "hits", "herd", "overload", "soak", "corpus",
+        "cold", "hits", "herd", "overload", "soak", "corpus", "nginx",
     ]  # fmt: skip
     assert "Answers other than expected: none" in printed
     assert "other (" not in printed
