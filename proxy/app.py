@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from proxy.config import Settings
 from proxy.delivery.missing_page import MissingPage
-from proxy.services import Services
+from proxy.services import Grace, Services
 from proxy.setting_values import parse_signing_keys
 from proxy.states import watch_states
 from proxy.web.access import access_middleware
@@ -72,6 +74,7 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
     app.router.add_route("*", f"/-/{ANYTHING}", _no_such_page, expect_handler=_expect)
     app.router.add_route("*", f"/{ANYTHING}", get_image, expect_handler=_expect)
     app.on_response_prepare.append(_name_the_server)
+    app.on_response_prepare.append(_say_goodbye(services.grace))
     return app
 
 
@@ -94,9 +97,9 @@ def _readiness(services: Services) -> Readiness:
         "presets_generation": str(services.book.generation),
         "renderer": services.workers.versions,
         "fences": ", ".join(services.workers.fences) or "none",
-        "state": "draining" if services.draining else "serving",
+        "state": "draining" if services.grace.begun else "serving",
     }
-    return Readiness(not services.draining, checks)
+    return Readiness(not services.grace.begun, checks)
 
 
 def _refuse(methods: tuple[str, ...]) -> Handler:
@@ -120,6 +123,17 @@ async def _expect(request: web.Request) -> None:
 
 async def _no_such_page(_: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
+
+
+def _say_goodbye(grace: Grace) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Once the process has been asked to stop, each answer is the last on its connection, and says so."""
+
+    async def say_goodbye(_: web.Request, response: web.StreamResponse) -> None:
+        if grace.begun:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    return say_goodbye
 
 
 async def _name_the_server(_: web.Request, response: web.StreamResponse) -> None:

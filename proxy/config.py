@@ -239,7 +239,7 @@ class Settings(BaseSettings):
     )
 
     shutdown_grace: Seconds = Field(
-        20.0, ge=0, le=300, description="At SIGTERM: time for requests and pending saves to finish."
+        20.0, ge=0, le=300, description="At SIGTERM: time for requests and pending saves together to finish."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`: one object per line; `console`: for people; `auto`: as a terminal is there or not."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -47,9 +48,34 @@ _log = logs.get("services")
 SWEEP_INTERVAL = 2.0
 
 
+SAVES_SECONDS = 2.0
+"""Pending saves have so long even when requests have used up the grace."""
+
+
+class Grace:
+    """The time that is left once the process has been asked to stop: one budget, for requests and saves together."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the process has been asked to stop."""
+        return self._end is not None
+
+    def begin(self) -> None:
+        """It has."""
+        self._end = time.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Seconds for the saves."""
+        return self._seconds if self._end is None else max(SAVES_SECONDS, self._end - time.monotonic())
+
+
 @dataclass(slots=True)
 class Services:
-    """Everything that runs. `draining` is set when the process is asked to stop."""
+    """Everything that runs."""
 
     settings: Settings
     metrics: Metrics
@@ -65,7 +91,7 @@ class Services:
     memory: MemoryCache[Result]
     staging: Staging
     breakers: dict[str, GuardedSource]
-    draining: bool = False
+    grace: Grace
     gates: dict[str, Gate] = field(default_factory=dict)
 
 
@@ -102,7 +128,8 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             read_timeout=settings.read_timeout,
             metrics=metrics,
         )
-        stack.push_async_callback(_drain, results, settings.shutdown_grace)
+        grace = Grace(settings.shutdown_grace)
+        stack.push_async_callback(_drain, results, grace)
         freshness = Freshness(
             source,
             window=settings.freshness,
@@ -164,6 +191,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             memory=memory,
             staging=staging,
             breakers=breakers,
+            grace=grace,
             gates=gates,
         )
 
@@ -332,8 +360,8 @@ def _gates(settings: Settings) -> dict[str, Gate]:
     }
 
 
-async def _drain(results: Results, grace: float) -> None:
-    late = await results.drain(grace)
+async def _drain(results: Results, grace: Grace) -> None:
+    late = await results.drain(grace.left())
     if late:
         _log.warning("saves_cancelled", count=late)
 

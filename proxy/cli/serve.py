@@ -62,7 +62,7 @@ async def _serve(settings: Settings, samples: tuple[str, ...]) -> None:
             await site.start()
             _announce(running, runner)
             await stop.wait()
-            running.draining = True
+            running.grace.begin()
             _log.info("stopping", grace_seconds=settings.shutdown_grace)
         finally:
             await runner.cleanup()
