@@ -21,8 +21,9 @@ from proxy.imaging.frequent import frequent_colours
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load, open_original
 from proxy.imaging.steps import flattened
+from proxy.imaging.summaries import Subject, write_summary
 from proxy.plan.colour import Colour
-from proxy.plan.output import Answer, ColourPolicy, Format, Output
+from proxy.plan.output import OWN_REPORTS, Answer, ColourPolicy, Format, Output
 
 ORIENTATIONS = (
     "Top-left", "Top-right", "Bottom-right", "Bottom-left", "Left-top", "Right-top", "Right-bottom", "Left-bottom",
@@ -48,6 +49,8 @@ def write_report(path: str, info: SourceInfo, output: Output, limits: RenderLimi
     with reading(path, info.format):
         if output.answer in (Answer.UPYUN_COLOURS, Answer.UPYUN_COLOURS_DECIMAL):
             said = _colours(path, info, output, limits)
+        elif output.answer in OWN_REPORTS:
+            said = write_summary(Subject(path, info, output, limits))
         else:
             said = _REPORTS[output.answer](path, info, limits)
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()

@@ -101,8 +101,22 @@ class Answer(StrEnum):
     """The same as numbers."""
     EXIF = "exif"
     """Every EXIF field with its text and type (Qiniu, Tencent)."""
+    INFO = "info"
+    """Our own: format, sizes, frames, EXIF without what is private, colours, hashes, faces, codes."""
+    BLURHASH = "blurhash"
+    THUMBHASH = "thumbhash"
+    PALETTE = "palette"
+    """The dominant colour, the average, and the most frequent ones."""
+    PHASH = "phash"
+    """Two perceptual hashes of 64 bits."""
+    BARCODES = "barcodes"
     AVERAGE = "average"
     """The average colour."""
+
+
+OWN_REPORTS = (Answer.INFO, Answer.BLURHASH, Answer.THUMBHASH, Answer.PALETTE, Answer.PHASH, Answer.BARCODES)
+"""Reports that are cached like pictures."""
+VENDOR_REPORTS = tuple(answer for answer in Answer if answer not in (Answer.PICTURE, *OWN_REPORTS))
 
 
 class QualityRule(StrEnum):

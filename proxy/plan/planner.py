@@ -15,7 +15,7 @@ from itertools import combinations
 
 from proxy.plan.dialects import parse, write_commands
 from proxy.plan.negotiation import NEGOTIATED, SMALLEST, accepted, choose_target
-from proxy.plan.output import Animation, Answer, Output, Target
+from proxy.plan.output import VENDOR_REPORTS, Animation, Output, Target
 from proxy.plan.plan import CachePolicy, Plan
 from proxy.plan.presets import Preset, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskPreset, ImageRequest
@@ -117,7 +117,7 @@ class Planner:
         if output.target is Target.FAMILIAR and request.key.rpartition(".")[2].lower() in _FAMILIAR:
             # Then the two rules mean the same, and should share what is stored.
             output = replace(output, target=Target.SOURCE)
-        if output.answer is not Answer.PICTURE and cache == CachePolicy():
+        if output.answer in VENDOR_REPORTS and cache == CachePolicy():
             # Vendors answer so: whoever asks about a picture wants to know how it is now.
             cache = CachePolicy(max_age=0, no_store=True)
         return Plan(request.key, operations, output, negotiated=negotiated, presets=names, cache=cache)

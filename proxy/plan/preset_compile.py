@@ -12,7 +12,7 @@ from proxy.plan import dialects
 from proxy.plan.colour import Colour
 from proxy.plan.negotiation import NEGOTIATED, SMALLEST
 from proxy.plan.operations import AutoOrient, Operation
-from proxy.plan.output import Output, OverLimit, Target
+from proxy.plan.output import Answer, Output, OverLimit, Target
 from proxy.plan.picture_compile import picture_operations
 from proxy.plan.plan import CachePolicy
 from proxy.plan.preset_tables import PresetTable
@@ -38,7 +38,11 @@ def compile_preset(name: str, table: PresetTable, order: tuple[str, ...] = DIALE
         operations, output, auto_format = asked.operations, asked.output, asked.auto_format
     else:
         operations, output, auto_format = _operations(table), Output(), False
+    if table.answer != "picture" and operations == (AutoOrient(),):
+        operations = ()  # a report about the file as it is stored
     output = _write(output, table)
+    if "answer" in table.model_fields_set:
+        output = replace(output, answer=Answer(table.answer))
     if "format" in table.model_fields_set or table.command is None:
         auto_format = table.format == "auto"
         output = replace(output, target=_target(table.format), candidates=_candidates(table.format))

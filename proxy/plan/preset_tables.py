@@ -51,6 +51,9 @@ class PresetTable(PictureTable):
     without it, the format's default."""
     max_bytes: ByteCount | None = None
     """Most bytes of the result ("100k", "2m"): the quality, or the score, is lowered until it fits."""
+    answer: Literal["picture", "info", "blurhash", "thumbhash", "palette", "phash", "barcodes"] = "picture"
+    """The picture, or a report about it as JSON: info is all there is to say; the others are single answers. With a
+    size or operations it is about the picture that they make. Codes and faces need the extra `vision`."""
     effort: Annotated[int, Between(0, 9)] | None = None
     """How much time the encoder may take for a smaller file, 0 to 9."""
     lossless: bool = False

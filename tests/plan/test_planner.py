@@ -280,3 +280,13 @@ def test_possible_candidates_are_all(shop: Planner, name: str, accept: str | Non
     preset = read_presets(SMALLEST).presets[name]
 
     assert shop.plan(first(shop, f"/cat.jpg!{name}"), accept).output in possible_outputs(preset)
+
+
+def test_own_reports_are_kept_like_pictures() -> None:
+    """A vendor's report is never kept, as the vendors have it; ours is a result like others."""
+    planner = Planner(
+        PresetBook(read_presets('[presets.info]\nanswer = "info"\n[presets.theirs]\ncommand = "imageInfo"'))
+    )
+
+    assert not planner.plan(first(planner, "/cat.jpg!info")).cache.no_store
+    assert planner.plan(first(planner, "/cat.jpg!theirs")).cache.no_store

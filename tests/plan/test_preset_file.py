@@ -29,7 +29,7 @@ from proxy.plan.operations import (
     Rotate,
     Sharpen,
 )
-from proxy.plan.output import Animation, ColourPolicy, Metadata, Output, OverLimit, Target, Truncated
+from proxy.plan.output import Animation, Answer, ColourPolicy, Metadata, Output, OverLimit, Target, Truncated
 from proxy.plan.plan import CachePolicy, Plan
 from proxy.plan.preset_file import MAX_FILE_BYTES, PresetProblem, PresetProblems, json_schema, read_presets
 from proxy.plan.preset_tables import PresetTable
@@ -538,3 +538,14 @@ def test_targets_of_quality(body: str, output: Output) -> None:
 def test_targets_that_make_no_sense(body: str, message: str) -> None:
     """What is wrong with them is said in the words of the file."""
     assert message in problems(f"[presets.p]\n{body}")
+
+
+def test_reports_are_presets() -> None:
+    """Alone, a report is about the file; with a size, about the picture that it makes."""
+    alone, sized = preset('answer = "info"'), preset('answer = "blurhash"\nwidth = 40')
+
+    assert (alone.operations, alone.output.answer) == ((), Answer.INFO)
+    assert sized.operations == (AutoOrient(), Resize(40))
+    assert preset("width = 40").output.answer is Answer.PICTURE
+    assert preset('command = "imageInfo"').output.answer is Answer.QINIU_INFO
+    assert "answer" in problems('[presets.p]\nanswer = "horoscope"')

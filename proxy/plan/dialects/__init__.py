@@ -43,7 +43,7 @@ from proxy.plan.dialects.upyun import UPYUN
 from proxy.plan.dialects.volcengine import VOLCENGINE
 from proxy.plan.keys import check_key, decode_key, decode_path, shown
 from proxy.plan.operations import Crop, Operation
-from proxy.plan.output import Output, OverLimit
+from proxy.plan.output import OWN_REPORTS, Output, OverLimit
 from proxy.plan.presets import Originals, PresetSnapshot
 from proxy.plan.request import AskAdhoc, AskOriginal, AskPreset, ImageRequest
 
@@ -90,7 +90,12 @@ def write_commands(operations: tuple[Operation, ...], output: Output) -> dict[st
     """A plan in the words of every dialect that has words for it, whether enabled or not."""
     if any(isinstance(operation, Crop) and (operation.seek or not operation.focal) for operation in operations):
         return {}  # no vendor's words say where to look, or where not to
-    if output.ssimulacra2 is not None or output.candidates or output.over_limit is OverLimit.FIT:
+    if (
+        output.ssimulacra2 is not None
+        or output.candidates
+        or output.over_limit is OverLimit.FIT
+        or output.answer in OWN_REPORTS
+    ):
         return {}  # no vendor has words for these
     written = {name: dialect.write(operations, output) for name, dialect in DIALECTS.items()}
     return {name: text for name, text in written.items() if text is not None}
