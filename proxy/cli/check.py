@@ -10,7 +10,7 @@ import typer
 from proxy.cli.settings_flags import settings_or_exit
 from proxy.config import SettingsProblems
 from proxy.plan.preset_file import PresetProblems, read_presets
-from proxy.services import check_extras, hidden_prefix
+from proxy.services import check_extras, focal_place, hidden_prefix
 
 
 def check(
@@ -22,6 +22,7 @@ def check(
     settings = settings_or_exit()
     try:
         hidden_prefix(settings.originals, settings.results)
+        hidden_prefix(settings.originals, focal_place(settings), name="IMGBANG_FOCAL_POINTS")
         check_extras(settings)
     except SettingsProblems as error:
         typer.echo(f"imgbang: {error}", err=True)

@@ -25,7 +25,7 @@ from proxy.imaging.glyphs import SCRIPTS, drawn_scripts, fonts_with
 from proxy.imaging.workers import RenderWorkers
 from proxy.machine import usable_cpus, usable_memory
 from proxy.plan.preset_file import PresetProblems, read_presets
-from proxy.services import check_extras, hidden_prefix, render_limits, worker_fences
+from proxy.services import check_extras, focal_place, hidden_prefix, render_limits, worker_fences
 from proxy.stores.connect import connect, connect_source
 
 _PROBE_KEY = "imgbang-doctor/probe"
@@ -111,6 +111,7 @@ async def _surroundings(settings: Settings) -> AsyncIterator[Finding]:
     """Everything but the workers."""
     try:
         hidden_prefix(settings.originals, settings.results)
+        hidden_prefix(settings.originals, focal_place(settings), name="IMGBANG_FOCAL_POINTS")
     except SettingsProblems as error:
         yield Finding("settings", good=False, text=str(error))
     try:

@@ -143,11 +143,13 @@ class TestCheck:
         assert all(f"{name}=" in done.stderr for name in env)
         assert "hunter2" not in done.stderr
 
-    def test_same_place(self, home: Path) -> None:
+    @pytest.mark.parametrize("setting", ["IMGBANG_RESULTS", "IMGBANG_FOCAL_POINTS"])
+    def test_same_place(self, home: Path, setting: str) -> None:
         """Results in the very place of the originals would become originals: refused."""
-        done = imgbang(home, "check", env={"IMGBANG_RESULTS": "file://./images"})
+        done = imgbang(home, "check", env={setting: "file://./images"})
 
         assert done.returncode == 1
+        assert setting in done.stderr
         assert "the same place as the originals" in done.stderr
 
     def test_unknown_variables(self, home: Path) -> None:
