@@ -50,6 +50,11 @@ SURE = Search(("frontalface_alt2",), 640, 1.1, 5, 16)
 SENSITIVE = Search(("frontalface_alt2", "profileface"), 640, 1.1, 3, 32)
 
 
+def searched(frames: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of so many frames that are looked at."""
+    return frames[:: -(-len(frames) // MOST_FRAMES)]
+
+
 class FoundFaces:
     """The faces in one original, found when first asked for; None without the extra."""
 
@@ -81,8 +86,7 @@ class FoundFaces:
     def _all(self) -> tuple[Region, ...] | None:
         if vision_version() is None:
             return None
-        every = -(-len(self._kept) // MOST_FRAMES)
-        copies = self._copies(self._kept[::every], SENSITIVE.long_side)
+        copies = self._copies(searched(self._kept), SENSITIVE.long_side)
         return tuple(dict.fromkeys(face for copy in copies for face in _detect(copy, SENSITIVE)))
 
     def _copies(self, kept: tuple[int, ...], long_side: int) -> list[pyvips.Image]:

@@ -8,6 +8,7 @@ import pyvips
 
 from proxy.errors import CannotRender
 from proxy.imaging.colours import bands_of, fits_grey, to_rgb
+from proxy.imaging.faces import searched
 from proxy.imaging.picture import Picture
 from proxy.imaging.steps import premultiplied
 from proxy.plan.geometry import Box
@@ -48,6 +49,9 @@ def redact(picture: Picture, operation: Redact) -> Picture:
             raise CannotRender("faces cannot be hidden here: install imgbang[vision]")
         boxes += [box for face in faces if (box := _around(picture, face)) is not None]
         picture = picture.noting(f"{len(faces)} faces hidden")
+        total, looked_at = len(picture.frames), len(searched(tuple(range(len(picture.frames)))))
+        if looked_at < total:
+            picture = picture.noting(f"faces were looked for in {looked_at} of {total} frames")
     for box in boxes:
         picture = picture.each(lambda frame, box=box: hidden(frame, box, operation))  # type: ignore[misc]
     return picture.in_memory()

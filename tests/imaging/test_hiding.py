@@ -180,6 +180,17 @@ def test_a_face_in_a_later_frame_is_hidden_in_all(studio: Studio) -> None:
         assert max(result.convert("RGB").getpixel((132, 92))) < 16
 
 
+def test_a_long_animation_is_searched_here_and_there(studio: Studio) -> None:
+    """Of twenty frames, a few are searched, and a note says how many."""
+    frames = [Image.new("RGB", (60, 40), (12 * step, 0, 0)) for step in range(20)]
+    original = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=50, lossless=True)
+
+    report = studio.render(original, Redact(faces=True), target=Target.WEBP)
+
+    assert report.frames == 20
+    assert "faces were looked for in 7 of 20 frames" in report.notes
+
+
 @pytest.mark.parametrize("rule", [OverLimit.OR_ORIGINAL, OverLimit.SMALLER])
 def test_the_original_never_stands_in(studio: Studio, rule: OverLimit) -> None:
     """A rule that would answer the original where the result is too large does not when something is hidden."""

@@ -52,7 +52,8 @@ class Redact(Operation):
     name: ClassVar[str] = "redact"
     holds_picture: ClassVar[bool] = True
     faces: bool = False
-    """Whether every face that is found is hidden. Needs the extra `vision`; no detector finds all faces."""
+    """Whether every face that is found is hidden. Needs the extra `vision`; no detector finds all faces. Of an
+    animation, eight frames are searched, and what is found in one is hidden in all."""
     areas: tuple[tuple[float, float, float, float], ...] = ()
     unit: AreaUnit = AreaUnit.FRACTION
     by: HideBy = HideBy.PIXELATE
