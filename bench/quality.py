@@ -27,7 +27,7 @@ from bench.workload import gather_photos
 from proxy.imaging.library import start
 from proxy.imaging.saving import QUALITY, save
 from proxy.imaging.ssimulacra2 import Reference
-from proxy.plan.output import Format, Output, Target
+from proxy.plan.output import Format, Output, OverLimit, Target
 
 SCORES = (30, 40, 50, 60, 70, 80, 90)
 SHOWN = (60, 70, 80, 90)
@@ -104,7 +104,9 @@ def ours(fmt: str, folder: Path, name: str = "imgbang", **changes: object) -> En
     output = replace(Output(Target(fmt)), **changes)  # type: ignore[arg-type]
 
     def encode(image: pyvips.Image, asked: int | None) -> bytes:
-        save(image, Format(fmt), replace(output, quality=asked), str(path), keep="none")
+        # As where the quality is ours to choose, not asked for by number.
+        free = replace(output, quality=asked, over_limit=OverLimit.FIT)
+        save(image, Format(fmt), free, str(path), keep="none")
         return path.read_bytes()
 
     return Encoder(fmt, name, encode, QUALITY[Format(fmt)])

@@ -25,7 +25,7 @@ HOLDS_PROFILE = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Fo
 HOLDS_EXIF = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF})
 HOLDS_XMP = frozenset({Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.TIFF})
 
-QUALITY: Mapping[Format, int] = {Format.JPEG: 80, Format.WEBP: 82, Format.AVIF: 63, Format.JXL: 80}
+QUALITY: Mapping[Format, int] = {Format.JPEG: 80, Format.WEBP: 82, Format.AVIF: 64, Format.JXL: 80}
 """Equal to the eye: all come to a SSIMULACRA2 of about 76 on photos of 400 px (docs/quality.md). Lossless formats
 ignore the quality."""
 _FLAT_TABLES = 3
