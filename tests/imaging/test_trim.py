@@ -68,6 +68,19 @@ def test_nothing_but_margin_stays(studio: Studio) -> None:
     assert "nothing but margin: not trimmed" in report.notes
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 50), (50, 2)], ids=str)
+def test_tiny_pictures(studio: Studio, size: tuple[int, int]) -> None:
+    """Pictures of a few pixels are trimmed or left alone, never refused."""
+    plain = studio.render(encoded(Image.new("RGB", size, "navy"), "PNG"), Trim(), target=Target.PNG)
+    assert (plain.width, plain.height) == size
+    picture = Image.new("RGB", size, "navy")
+    picture.putpixel((size[0] - 1, size[1] - 1), (255, 0, 0))
+
+    report = studio.render(encoded(picture, "PNG"), Trim(), target=Target.PNG)
+
+    assert report.width * report.height == 1
+
+
 def test_frames_are_trimmed_alike(studio: Studio) -> None:
     """The box is what any frame needs."""
     frames = []
