@@ -43,6 +43,14 @@ class Site:
 
     def asked(self, target: str) -> list[int]:
         """The statuses that imgbang answered to this target, in order."""
+        # Its log is written late, but in order: what was asked before the mark stands before it.
+        self._number += 1
+        mark = f"/mark-{self._number}.jpg"
+        self.imgbang.get(mark)
+        deadline = time.monotonic() + 10
+        while mark not in {line.get("path") for line in self.imgbang.log_lines()}:
+            assert time.monotonic() < deadline, "the log never came"
+            time.sleep(0.02)
         lines = self.imgbang.log_lines()
         return [int(str(line["status"])) for line in lines if line.get("path") == target and "status" in line]
 
@@ -396,4 +404,5 @@ def test_log(site: Site) -> None:
 
     assert lines[0]["id"] == reply.headers["x-request-id"]
     assert (lines[0]["cache"], lines[0]["status"], lines[0]["agent"]) == ("MISS", "200", 'a "quoted" one\\')
+    assert site.asked(target) == [200]
     assert [line["id"] for line in site.imgbang.log_lines() if line.get("path") == target] == [lines[0]["id"]]
