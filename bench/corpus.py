@@ -52,11 +52,11 @@ format = "avif"
 [presets.gif]
 width = 200
 format = "gif"
-[presets.attention]
+[presets.face]
 width = 300
 height = 300
 fit = "cover"
-gravity = "attention"
+gravity = ["face", "attention"]
 format = "png"
 [presets.credit]
 format = "jpeg"
@@ -65,13 +65,13 @@ metadata = "copyright"
 [presets.effects]
 command = "imageMogr2/auto-orient/thumbnail/300x300/rotate/30/blur/3x2|roundPic/radius/20"
 [presets.info]
-command = "imageInfo"
+answer = "info"
 """
 NAMES = tuple(tomllib.loads(PRESETS)["presets"])
 UPRIGHT = ("small", "large", "webp", "avif")
 """The presets that show the whole picture as it is, in which the way up can be judged."""
 DEADLINE = 15.0
-MEMORY_BUDGET = 1024 * MIB
+WORKER_MEMORY = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,10 @@ def corpus(source: Path | None, *, rest: float = 20.0) -> Report:
 def _server(home: Path) -> Imgbang:
     env = {
         "IMGBANG_RENDER_WORKERS": "1",  # so that the memory seen belongs to the file asked for
-        "IMGBANG_MEMORY_BUDGET": str(MEMORY_BUDGET),
+        "IMGBANG_WORKER_MEMORY": str(WORKER_MEMORY),
         "IMGBANG_DEADLINE": f"{DEADLINE:g}",
         "IMGBANG_SVG": "true",
+        "IMGBANG_PDF": "true",
     }
     server_home = home / "imgbang"
     server_home.mkdir()
@@ -277,7 +278,10 @@ def _print(
             [f"answers later than {DEADLINE:g} s", *_counted([one for one in outcomes if one.seconds > DEADLINE])],
             [f"wrong way up, of {len(judged)} judged", *_counted([one for one in judged if one.turned])],
             ["positions (GPS) in answers", len(leaks), " ".join(leaks[:5])],
-            [f"above {MEMORY_BUDGET // MIB} MiB", *_counted([one for one in outcomes if one.peak > MEMORY_BUDGET])],
+            [
+                f"above IMGBANG_WORKER_MEMORY, {WORKER_MEMORY // MIB} MiB",
+                *_counted([one for one in outcomes if one.peak > WORKER_MEMORY]),
+            ],
             ["staged files left", staged, ""],
             ["workers lost", events["crash"] + events["timeout"], counted(events)],
         ],

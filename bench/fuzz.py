@@ -20,6 +20,7 @@ from bench.figures import counted
 from bench.report import OUT, Report
 from bench.workload import CORPUS
 from proxy.errors import ProxyError
+from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import AutoOrient, Blur, Crop, Operation, Resize
@@ -29,8 +30,12 @@ MOST_BYTES = 200_000
 """Larger originals spend their time in pixels; what breaks decoders lies in headers and tables."""
 SECONDS = 10.0
 """For one input."""
+WORKER_MEMORY = 1 << 30
 EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 """Numbers at which sizes, counts and offsets overflow."""
+
+_COSTLY = ("render_crashed", "deadline_passed", "too_costly")
+"""What costs a worker."""
 
 WAYS: tuple[tuple[tuple[Operation, ...], Output], ...] = (
     ((AutoOrient(), Resize(64, 64)), Output(Target.JPEG)),
@@ -71,7 +76,7 @@ def fuzz(source: Path | None, *, count: int, first: int, workers: int) -> Report
             for suffix, some in sorted(by_folder.items())
         ],
     )
-    lost = [one for one in findings if one.code in ("render_crashed", "deadline_passed") or one.code.startswith("LEAK")]
+    lost = [one for one in findings if one.code in _COSTLY or one.code.startswith("LEAK")]
     _keep(bodies, lost)
     report.table(
         "Fuzz: in numbers",
@@ -82,6 +87,7 @@ def fuzz(source: Path | None, *, count: int, first: int, workers: int) -> Report
             ["rendered", sum(one.code == "ok" for one in findings)],
             ["refused with an error of ours", sum(one.code not in ("ok", *(x.code for x in lost)) for one in findings)],
             ["errors that were none of ours", sum(one.code.startswith("LEAK") for one in findings)],
+            ["inputs that take more than 8 s of CPU", sum(one.code == "too_costly" for one in findings)],
             ["inputs that crash a worker twice", sum(one.code == "render_crashed" for one in findings)],
             [f"inputs that take longer than {SECONDS:g} s", sum(one.code == "deadline_passed" for one in findings)],
             ["workers that died, were killed at a deadline, were replaced", counted(events)],
@@ -174,11 +180,12 @@ async def _try(
     bodies: Sequence[tuple[str, bytes]], numbers: Sequence[int], count: int
 ) -> tuple[list[Finding], dict[str, int]]:
     limits = RenderLimits(max_pixels=20_000_000, svg=True, pdf=True)
-    workers = RenderWorkers(count, limits=limits)
-    await workers.start()
     queue = iter(numbers)
     findings: list[Finding] = []
     with TemporaryDirectory(prefix="imgbang-fuzz-") as folder:
+        fences = Fences(memory_bytes=WORKER_MEMORY, cpu_seconds=8, file_bytes=256 << 20, directory=folder)
+        workers = RenderWorkers(count, limits=limits, fences=fences)
+        await workers.start()
 
         async def one_after_the_other(place: int) -> None:
             for number in queue:
