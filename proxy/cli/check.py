@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from proxy.cli.settings_flags import settings_or_exit
-from proxy.config import SettingsProblems
+from proxy.config import Settings, SettingsProblems
+from proxy.plan.adhoc import AdhocMode
 from proxy.plan.preset_file import PresetProblems, read_presets
+from proxy.plan.presets import Originals, PresetSnapshot
 from proxy.services import check_extras, focal_place, hidden_prefix
+from proxy.setting_values import host_names
 
 
 def check(
@@ -43,3 +47,18 @@ def check(
         typer.echo(str(problems), err=True)
         raise typer.Exit(1) from None
     typer.echo(f"settings: ok\n{path}: ok, {len(snapshot.presets)} presets, digest {snapshot.digest}")
+    for warning in warnings(snapshot, settings):
+        typer.echo(f"imgbang: warning: {warning}", err=True)
+
+
+def warnings(snapshot: PresetSnapshot, settings: Settings) -> Iterator[str]:
+    """What is right by itself and refuses everybody under these settings."""
+    if settings.signing_keys is None and snapshot.originals is Originals.PRIVATE:
+        yield 'originals = "private" and no IMGBANG_SIGNING_KEYS: nothing is served, as nobody can sign'
+    if settings.signing_keys is None and snapshot.adhoc.mode is AdhocMode.SIGNED:
+        yield 'adhoc = "signed" and no IMGBANG_SIGNING_KEYS: no size and no command is served, as nobody can sign'
+    allowed = host_names(settings.mark_hosts) | host_names(settings.mark_origins)
+    for preset in snapshot.presets.values():
+        marks = [mark for operation in preset.operations for mark in operation.overlays if "://" in mark]
+        for host in sorted({mark.partition("://")[2].partition("/")[0].lower() for mark in marks} - allowed):
+            yield f"presets.{preset.name}: its watermark is on {host}, refused: IMGBANG_MARK_HOSTS does not list it"

@@ -212,6 +212,10 @@ def command_of(text: str) -> str:
 def write_presets(bucket: BucketStyles, refused: Mapping[str, str]) -> str:
     """The text of a presets.toml; it is read once before it is handed out."""
     head = ["#:schema ./presets.schema.json", f"separators = {json.dumps(list(separators_of(bucket)))}"]
+    # A comment: which commands the site prints is what the vendor's call does not say.
+    head.append(
+        '# adhoc = { sizes = ["200x200"] }    # commands in URLs are refused without such a line, styles are not'
+    )
     if bucket.dialect:
         head.append(f"dialects = {json.dumps([bucket.dialect])}")
     if bucket.originals is not Originals.OPEN:

@@ -159,6 +159,24 @@ class TestCheck:
         assert done.returncode == 0
         assert "IMGBANG_PROT is not a setting" in done.stderr
 
+    def test_what_the_settings_refuse(self, home: Path) -> None:
+        """Presets that nobody would get are warned of, and only as long as nobody would."""
+        logo = "aHR0cDovL2ltZy5leGFtcGxlLmNvbS9sb2dvLnBuZw=="  # http://img.example.com/logo.png
+        (home / "odd.toml").write_text(
+            f'originals = "private"\nadhoc = "signed"\n[presets.a]\ncommand = "watermark/1/image/{logo}"\n'
+        )
+
+        refused = imgbang(home, "check", "odd.toml")
+        served = imgbang(
+            home, "check", "odd.toml", env={"IMGBANG_SIGNING_KEYS": "AK:SK", "IMGBANG_MARK_HOSTS": "img.example.com"}
+        )
+
+        assert refused.returncode == served.returncode == 0
+        assert 'originals = "private"' in refused.stderr
+        assert 'adhoc = "signed"' in refused.stderr
+        assert "presets.a: its watermark is on img.example.com" in refused.stderr
+        assert served.stderr == ""
+
 
 class TestExplain:
     """`imgbang explain`."""
