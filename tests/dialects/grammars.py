@@ -130,7 +130,7 @@ TENCENT_MOGR = joined(
     ),
     some(
         words("/gravity/{}", *ANCHORS), words("/background/{}", *COLOURS), words("/bordercolor/{}", *COLOURS),
-        words("/format/{}", "jpg", "png", "webp"), words("/cgif/{}", "1", "2", "100"), words("/{}/70", "quality", "rquality", "lquality"),
+        words("/format/{}", "jpg", "png", "webp"), words("/cgif/{}", "2", "100"), words("/{}/70", "quality", "rquality", "lquality"),
     ),
 )  # fmt: skip
 TENCENT_PAD = WHOLE_BOX.map("imageMogr2/scrop/{}".format) | st.builds(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from proxy.errors import InvalidRequest
 from proxy.plan.dialects import DIALECTS, write_commands
 from proxy.plan.dialects.dialect import Context
+from proxy.plan.output import Target
 from proxy.plan.plan import Plan
 from proxy.plan.request import AskAdhoc
 from tests.dialects.grammars import GRAMMARS, b64
@@ -34,8 +35,10 @@ def test_what_was_read_can_be_written(dialect: str, data: st.DataObject) -> None
 
     text = DIALECTS[dialect].write(asked.operations, asked.output)
 
-    # Tencent's gravity is one for a whole command, so a crop may take a command of its own, and ten are the limit.
-    assume(text is not None or dialect != "tencent" or len(asked.operations) < 10)
+    # Tencent's gravity is one for a whole command, so a crop may take a command of its own. There are ten at most, and
+    # between two of them a JPEG loses its transparency.
+    whole = len(asked.operations) < 10 and asked.output.target is not Target.JPEG
+    assume(text is not None or dialect != "tencent" or whole)
     assert text is not None, command
     again = compiled(dialect, text)
     first, second = (Plan("cat.jpg", each.operations, each.output) for each in (asked, again))
@@ -74,6 +77,8 @@ def test_others_write_it_only_if_they_mean_it(dialect: str, data: st.DataObject)
         ("tencent", "imageMogr2/crop/300x200/gravity/center", "imageMogr2/crop/300x200"),
         ("tencent", "imageMogr2/cut/300x200x10x20", "imageMogr2/cut/300x200x10x20"),
         ("tencent", "imageMogr2/thumbnail/60x60/pad/1", f"imageMogr2/thumbnail/60x60/pad/1/color/{b64('#3d3d3d')}"),
+        ("tencent", "imageMogr2/cgif/1/thumbnail/200x", "imageMogr2/thumbnail/200x/cgif/1"),
+        ("tencent", "imageMogr2/scrop/300x400", "imageMogr2/scrop/300x400"),
         ("tencent", "imageMogr2/iradius/50/rquality/80", "imageMogr2/iradius/50/rquality/80"),
         (
             "aliyun",

@@ -112,6 +112,10 @@ def _runs(operations: tuple[Operation, ...], output: Output, vocabulary: Vocabul
         if command is None and not isinstance(operation, ops.Flatten):
             run.append(operation)
             background = colour or background
+            # A command drops frames at its end, and in one way.
+            if isinstance(operation, ops.FirstFrames) and (rest or output.max_frames is not None):
+                yield _Run(tuple(run), background)
+                run, background = [], None
             continue
         if command is None:  # what a JPEG between two commands does
             yield _Run(tuple(run), colour, ends_as_jpeg=True)

@@ -4,8 +4,8 @@
 
 1. `crop/<w>x<h>` scales the picture until it covers the box, and cuts there; `crop/<w>x` and `crop/x<h>` cut one side
    only; with offsets (`crop/!<w>x<h>a<dx>a<dy>`) it is the plain crop. `cut/<w>x<h>x<dx>x<dy>` is the plain crop from
-   the top left corner. `scrop/<w>x<h>` covers the box and is cut around what draws the eye, which faces do; a `crop`
-   beside it, for pictures without any, is not looked at.
+   the top left corner. `scrop/<w>x<h>` covers the box and is cut around the faces, in the middle where there are none;
+   a `crop` beside it is not looked at.
 2. `gravity` holds for the whole command, wherever it stands, and is the centre by default. In the middle of an axis,
    offsets along it are ignored.
 3. `thumbnail/<w>x<h>/pad/1[/color/<b64>]` puts the result on a canvas of that size, #3D3D3D by default.
@@ -207,7 +207,7 @@ def _read_smart_crop(what: str, value: str) -> tuple[Operation, ...]:
     box = read_box(what, value)
     if box.width is None or box.height is None or box.offsets is not None:
         raise InvalidCommand(f"{what} must be <width>x<height>, got {shown(value, 40)}")
-    return (Resize(box.width, box.height, Fit.COVER, enlarge=True), Crop(box.width, box.height, Gravity.ATTENTION))
+    return (Resize(box.width, box.height, Fit.COVER, enlarge=True), Crop(box.width, box.height, Gravity.FACE))
 
 
 def _read_cut(what: str, value: str) -> Crop:

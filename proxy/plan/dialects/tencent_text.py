@@ -43,7 +43,7 @@ def _command(operation: Operation, following: Operation | None) -> Command | Non
         case ops.Resize(width=int(w), height=int(h), fit=ops.Fit.COVER, enlarge=True) if isinstance(
             following, ops.Crop
         ) and following == ops.Crop(w, h, following.gravity):
-            if following.gravity is Gravity.ATTENTION:
+            if following.gravity is Gravity.FACE:
                 return f"imageMogr2/scrop/{w}x{h}", 2
             return f"imageMogr2/crop/{w}x{h}/gravity/{anchored(following.gravity)}", 2
         case ops.Watermark():
@@ -53,10 +53,6 @@ def _command(operation: Operation, following: Operation | None) -> Command | Non
         case ops.Crop(gravity=gravity) if gravity is not Gravity.NORTHWEST:
             moved = far_offsets(operation.dx, operation.dy)
             return f"imageMogr2/gravity/{anchored(gravity)}/crop/!{box_text(operation)}{moved}", 1
-        case ops.FirstFrames(count=30):
-            return "imageMogr2/cgif/1", 1
-        case ops.FirstFrames():
-            raise Wordless
         case ops.RoundCorners(even=True):
             return None
         case _:
@@ -67,6 +63,8 @@ def _words(operation: Operation) -> list[str]:
     match operation:
         case ops.Crop():
             return [_plain_crop(operation)]
+        case ops.FirstFrames(count=30):
+            return ["cgif/1"]
         case ops.Circle(radius=radius):
             return [f"iradius/{radius}"]
         case ops.RoundCorners(x=x):
