@@ -15,7 +15,7 @@ $(VENV)/.run: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "imgbang needs Python 3.11 or newer; this is " + sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[formats,pdf,vision]'
+	$(BIN)/python -m pip install --quiet --editable '.[formats,pdf,vision,redis]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

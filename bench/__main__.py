@@ -17,6 +17,7 @@ from bench.hits import hits as run_hits
 from bench.nginx import nginx as run_nginx
 from bench.overload import overload as run_overload
 from bench.quality import quality as run_quality
+from bench.replicas import replicas as run_replicas
 from bench.soak import soak as run_soak
 from bench.workload import BOXES
 from proxy.plan.output import ColourPolicy
@@ -155,6 +156,17 @@ def nginx(
 ) -> None:
     """Hits through nginx beside a static file, and what it costs when nginx asks again."""
     run_nginx(photos, repeats=repeats, seconds=seconds, connections=connections).save()
+
+
+@app.command()
+def replicas(
+    photos: Directory = None,
+    repeats: Repeats = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 1.5,
+    connections: Connections = 16,
+) -> None:
+    """Hits with Redis and without, and the calls that each kind of request makes."""
+    run_replicas(photos, repeats=repeats, seconds=seconds, connections=connections).save()
 
 
 def _peer(text: str) -> tuple[str, str]:

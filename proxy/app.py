@@ -99,6 +99,8 @@ def _readiness(services: Services) -> Readiness:
         "fences": ", ".join(services.workers.fences) or "none",
         "state": "draining" if services.grace.begun else "serving",
     }
+    if services.settings.redis is not None:
+        checks["redis"] = "away: serving as a single replica" if services.fleet.away else "ok"
     return Readiness(not services.grace.begun, checks)
 
 

@@ -28,6 +28,7 @@ from proxy.setting_values import (
     MIB,
     Bytes,
     Seconds,
+    checked_redis_url,
     checked_store_url,
     host_names,
     parse_signing_keys,
@@ -75,7 +76,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one and logs it.")
     redis: str | None = Field(
-        None, repr=False, description="Optional Redis, `redis://host[:port][/db]`, for fleets of replicas."
+        None,
+        repr=False,
+        description="Optional Redis, `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS: replicas with "
+        "the same stores then share renders, looks at originals, purges and edits of presets. Needs the extra `redis`.",
     )
     admin_token: SecretStr | None = Field(
         None,
@@ -282,6 +286,11 @@ class Settings(BaseSettings):
         if value == "none":
             raise ValueError("expected file://, s3:// or https://")
         return value
+
+    @field_validator("redis")
+    @classmethod
+    def _check_redis(cls, value: str | None) -> str | None:
+        return None if value is None else checked_redis_url(value)
 
     @field_validator("signing_keys")
     @classmethod

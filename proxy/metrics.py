@@ -119,6 +119,19 @@ class Metrics:
         self.presets_reloads = Counter(
             "imgbang_presets_reloads_total", "Attempts to load presets, by outcome.", ["outcome"], registry=registry
         )
+        self.turns = Counter(
+            "imgbang_turns_total",
+            "Renders about to begin, by what other replicas had to say: `ours`, `found` (one had just saved it), "
+            "`failed`, `unsaved`, `old`, `impatient`; `alone` where none could be asked.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.fleet_calls = Counter(
+            "imgbang_redis_calls_total",
+            "Calls to Redis, by script and outcome.",
+            ["call", "outcome"],
+            registry=registry,
+        )
         self.purged = Counter("imgbang_purged_total", "Results deleted by purges.", registry=registry)
 
     def exposition(self) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from proxy import logs
@@ -105,6 +106,13 @@ class PresetWatcher:
         self._interval = interval
         self._text: str | None = None
         self._task: asyncio.Task[None] | None = None
+        self._hurried = asyncio.Event()
+        # Told when an edit was found here, rather than heard of.
+        self.on_change: Callable[[], None] = _nobody
+
+    def hurry(self) -> None:
+        """Look now: another replica has seen an edit."""
+        self._hurried.set()
 
     async def start(self) -> None:
         """Load the presets, or fail with PresetProblems, PresetsUnreadable, OSError or a ProxyError; then watch."""
@@ -142,9 +150,16 @@ class PresetWatcher:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self._interval)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._hurried.wait()
+            heard = self._hurried.is_set()
+            self._hurried.clear()
+            before = self._book.generation
             try:
                 await self.check()
+                if self._book.generation != before and not heard:
+                    self.on_change()
             except Exception as error:  # noqa: BLE001 -- a bug must not end the watch: the next edit may be fine
                 self._report(f"{self._name}: cannot be read: an internal error; it has been logged")
                 _log.error("presets_watch_failed", exc_info=error)
@@ -159,6 +174,10 @@ class PresetWatcher:
         self._book.report(problem)
         self._metrics.presets_reloads.labels("failed").inc()
         _log.error("presets_refused", problem=problem, serving_generation=self._book.generation)
+
+
+def _nobody() -> None:
+    """Nobody else wants to know."""
 
 
 def _reason(error: Exception) -> str:

@@ -26,6 +26,9 @@ from proxy.delivery.result import Result
 from proxy.delivery.results import Results
 from proxy.delivery.saving import Saver
 from proxy.delivery.staging import Staging
+from proxy.delivery.turns import Turns
+from proxy.fleet.base import Ears, Fleet
+from proxy.fleet.connect import EXTRA, connect_fleet, has_client
 from proxy.imaging.extras import missing_extra
 from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderLimits
@@ -92,6 +95,7 @@ class Services:
     staging: Staging
     breakers: dict[str, GuardedSource]
     grace: Grace
+    fleet: Fleet
     gates: dict[str, Gate] = field(default_factory=dict)
 
 
@@ -102,7 +106,9 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         check_extras(settings)
         metrics = Metrics()
         book = PresetBook()
-        await _watch_presets(stack, settings, book, metrics)
+        watcher = await _watch_presets(stack, settings, book, metrics)
+        fleet = fleet_of(settings, metrics)
+        stack.push_async_callback(fleet.close)
         breakers: dict[str, GuardedSource] = {}
         focal_points = await _connect_focal_points(stack, settings, metrics)
         source, store = await _connect(stack, settings, metrics, breakers, focal_points)
@@ -136,6 +142,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             negative_ttl=settings.negative_ttl,
             metrics=metrics,
             on_gone=results.purge_key,
+            fleet=fleet,
         )
         stack.push_async_callback(freshness.close)
         originals = Originals(
@@ -169,13 +176,16 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             freshness_window=settings.freshness,
             failures=failures,
             metrics=metrics,
+            turns=Turns(fleet, results, freshness, failures, window=settings.freshness, metrics=metrics),
             marks=Marks(
                 originals, freshness, hosts=host_names(settings.mark_hosts), origins=host_names(settings.mark_origins)
             ),
         )
         stack.push_async_callback(renderer.close)
         _run_for_ever(stack, _sweep(originals), "sweep")
-        purger = Purger(results, originals, freshness, failures)
+        purger = Purger(results, originals, freshness, failures, fleet)
+        watcher.on_change = fleet.change_presets
+        await fleet.follow(Ears(purger.heed, freshness.note, watcher.hurry, purger.forget_all))
         yield Services(
             settings=settings,
             metrics=metrics,
@@ -192,6 +202,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             staging=staging,
             breakers=breakers,
             grace=grace,
+            fleet=fleet,
             gates=gates,
         )
 
@@ -211,6 +222,7 @@ def check_extras(settings: Settings) -> None:
         "IMGBANG_PDF=true": Format.PDF if settings.pdf else None,
     }
     missing = {setting: missing_extra(known) for setting, known in wanted.items() if known is not None}
+    missing["IMGBANG_REDIS"] = EXTRA if settings.redis is not None and not has_client() else None
     if problems := tuple(f"{setting}: needs the extra imgbang[{extra}]" for setting, extra in missing.items() if extra):
         raise SettingsProblems(problems)
 
@@ -269,7 +281,20 @@ def hidden_prefix(originals: str, results: str, *, name: str = "IMGBANG_RESULTS"
     return inner[len(outer) + 1 :] if inner.startswith(f"{outer}/") else None
 
 
-async def _watch_presets(stack: AsyncExitStack, settings: Settings, book: PresetBook, metrics: Metrics) -> None:
+def fleet_of(settings: Settings, metrics: Metrics) -> Fleet:
+    """The replicas with the same stores, as soon as it is followed."""
+    return connect_fleet(
+        settings.redis,
+        deployment=place_of(settings.originals if settings.results == "none" else settings.results),
+        window=settings.freshness,
+        negative_ttl=settings.negative_ttl,
+        metrics=metrics,
+    )
+
+
+async def _watch_presets(
+    stack: AsyncExitStack, settings: Settings, book: PresetBook, metrics: Metrics
+) -> PresetWatcher:
     name = settings.presets.rpartition("/")[2]
     if settings.presets.startswith("s3://"):
         bucket_url, _, key = settings.presets.rpartition("/")
@@ -279,6 +304,7 @@ async def _watch_presets(stack: AsyncExitStack, settings: Settings, book: Preset
         watcher = PresetWatcher(FileLook(Path(settings.presets)), book, metrics, name=name, interval=FILE_INTERVAL)
     await watcher.start()
     stack.push_async_callback(watcher.close)
+    return watcher
 
 
 async def _saver(stack: AsyncExitStack, settings: Settings, purger: Purger) -> Saver | None:

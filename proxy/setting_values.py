@@ -56,6 +56,17 @@ def checked_store_url(value: str) -> str:
     raise ValueError("expected file:///directory, file://./directory, s3://bucket[/prefix] or https://host[/path]")
 
 
+def checked_redis_url(value: str) -> str:
+    """Return the URL of a Redis database as it is, if it is well-formed."""
+    parts = urlsplit(value)
+    if parts.scheme in ("redis", "rediss") and parts.hostname and re.fullmatch(r"/?[0-9]{0,4}", parts.path):
+        _ = parts.port  # raises ValueError when it is none
+        return value
+    if parts.scheme == "unix" and parts.path:
+        return value
+    raise ValueError("expected redis://[user:password@]host[:port][/db], rediss://… or unix:///socket[?db=0]")
+
+
 def parse_signing_keys(text: str) -> dict[str, str]:
     """Read `access:secret,…`; a key may hold anything but `:` and `,`."""
     keys: dict[str, str] = {}

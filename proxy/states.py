@@ -56,6 +56,13 @@ def watch_states(services: Services) -> None:
         ("slot",),
         lambda: {(str(slot),): float(size) for slot, size in enumerate(workers.statistics.resident_bytes)},
     )
+    if services.settings.redis is not None:
+        watch(
+            "imgbang_redis_away",
+            "1 while Redis does not answer and this replica goes on alone.",
+            (),
+            _number(lambda: services.fleet.away),
+        )
     for name, text, read in _numbers(services):
         watch(name, text, (), _number(read))
 

@@ -119,6 +119,26 @@ def test_no_places_of_originals(url: str) -> None:
     assert problems_of(originals=url)[0].startswith("IMGBANG_ORIGINALS=")
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["redis://cache", "redis://cache:6380/2", "redis://:secret@cache/0", "rediss://me:secret@[::1]:6379/15", "unix:///run/redis.sock?db=1"],
+)  # fmt: skip
+def test_redis(url: str) -> None:
+    """A host, with port, database and password, with TLS or without, or a socket."""
+    assert read_settings({"redis": url}).redis == url
+
+
+@pytest.mark.parametrize(
+    "url", ["cache:6379", "redis://", "redis://:secret@", "redis://cache:port", "redis://cache/db", "http://cache", "unix://"]
+)  # fmt: skip
+def test_no_redis(url: str) -> None:
+    """What is no Redis is a problem at the start, without the password that may be in it."""
+    problems = problems_of(redis=url)
+    assert len(problems) == 1
+    assert problems[0].startswith("IMGBANG_REDIS=(not shown): ")
+    assert "secret" not in problems[0]
+
+
 def test_results_none() -> None:
     """Results need not be kept."""
     assert read_settings({"results": "none"}).results == "none"

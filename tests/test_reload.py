@@ -274,6 +274,32 @@ class TestBucket:
         await watcher.check()
         assert book.generation == 3
 
+    async def test_heard_of(self, source: MemoryStore, watcher: PresetWatcher, book: PresetBook) -> None:
+        """An edit that another replica has seen is looked for at once, and is not told on."""
+        told: list[int] = []
+        watcher.on_change = lambda: told.append(book.generation)
+        source.add("presets.toml", presets(200).encode())
+        watcher.hurry()
+        async with asyncio.timeout(1):
+            while book.generation != 3:
+                await asyncio.sleep(0.001)
+        assert told == []
+
+    async def test_found_here(self, source: MemoryStore, metrics: Metrics, book: PresetBook) -> None:
+        """An edit that was found here is told, once."""
+        source.add("presets.toml", presets(100).encode())
+        watcher = PresetWatcher(BucketLook(source, "presets.toml"), book, metrics, name="presets.toml", interval=0.001)
+        told: list[int] = []
+        watcher.on_change = lambda: told.append(book.generation)
+        await watcher.start()
+        source.add("presets.toml", presets(200).encode())
+        looks = source.calls["stat"]
+        async with asyncio.timeout(1):
+            while source.calls["stat"] < looks + 5:
+                await asyncio.sleep(0.001)
+        await watcher.close()
+        assert told == [3]
+
     @pytest.mark.parametrize("error", [OriginUnavailable("down"), OriginalNotFound("gone")])
     async def test_bucket_away_and_back(
         self, source: MemoryStore, watcher: PresetWatcher, book: PresetBook, error: OriginUnavailable

@@ -14,18 +14,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from proxy import __version__
+from proxy import __version__, logs
 from proxy.cli.settings_flags import settings_or_exit
 from proxy.config import Settings, SettingsProblems, store_settings
 from proxy.delivery.staging import Staging
 from proxy.errors import OriginalNotFound, ProxyError
+from proxy.fleet.base import DEAF
+from proxy.fleet.connect import has_client
 from proxy.imaging.abilities import HEADINGS, Ability, cells, try_formats
 from proxy.imaging.fences import NAMES
 from proxy.imaging.glyphs import SCRIPTS, drawn_scripts, fonts_with
 from proxy.imaging.workers import RenderWorkers
 from proxy.machine import usable_cpus, usable_memory
+from proxy.metrics import Metrics
 from proxy.plan.preset_file import PresetProblems, read_presets
-from proxy.services import check_extras, focal_place, hidden_prefix, render_limits, worker_fences
+from proxy.services import check_extras, fleet_of, focal_place, hidden_prefix, render_limits, worker_fences
 from proxy.stores.connect import connect, connect_source
 
 _PROBE_KEY = "imgbang-doctor/probe"
@@ -47,6 +50,7 @@ class Finding:
 def doctor() -> None:
     """Try settings, presets, stores, staging and render workers, and print what this installation reads and writes."""
     settings = settings_or_exit()
+    logs.configure(settings.log_format, "error")  # what was found is said by the table
     console = Console()
     console.print(f"imgbang {__version__}, Python {platform.python_version()}, {platform.machine()}")
     console.print(f"usable: {usable_cpus()} CPUs, {usable_memory() // 2**20} MiB of memory")
@@ -125,6 +129,8 @@ async def _surroundings(settings: Settings) -> AsyncIterator[Finding]:
     yield await _originals(settings)
     if settings.results != "none":
         yield await _results(settings)
+    if settings.redis is not None and has_client():
+        yield await _redis(settings)
     staging = Staging(settings.staging_dir, limit=settings.staging_bytes)
     try:
         staging.start()
@@ -158,6 +164,18 @@ async def _originals(settings: Settings) -> Finding:
     except ProxyError as error:
         return Finding("originals", good=False, text=_with_cause(settings.originals, error))
     return Finding("originals", good=True, text=settings.originals)
+
+
+async def _redis(settings: Settings) -> Finding:
+    """Greet it, which also tries whether scripts may run and write."""
+    fleet = fleet_of(settings, Metrics())
+    try:
+        await fleet.follow(DEAF)
+        if fleet.away:
+            return Finding("redis", good=False, text="does not answer in time, or refuses us or our scripts")
+    finally:
+        await fleet.close()
+    return Finding("redis", good=True, text="answers, and runs our scripts")
 
 
 async def _results(settings: Settings) -> Finding:

@@ -12,16 +12,19 @@ from typing import Annotated
 
 import typer
 
+from proxy import logs
 from proxy.cli.settings_flags import settings_or_exit
-from proxy.config import Settings, store_settings
+from proxy.config import Settings, SettingsProblems, store_settings
 from proxy.delivery.memory import MemoryCache
 from proxy.delivery.purge import fingerprints
 from proxy.delivery.result import Result
 from proxy.delivery.results import Results
 from proxy.errors import ProxyError
+from proxy.fleet.base import DEAF, Purge
 from proxy.metrics import Metrics
 from proxy.plan.preset_file import PresetProblems, read_presets
 from proxy.plan.presets import Preset
+from proxy.services import fleet_of
 from proxy.stores.connect import connect
 
 
@@ -39,6 +42,7 @@ def purge(
 ) -> None:
     """Delete stored results. Each option may be given several times. Running it again is harmless."""
     settings = settings_or_exit()
+    logs.configure(settings.log_format, "error")  # what went wrong is said by the answer
     wanted = {"keys": key or [], "prefixes": prefix or [], "presets": preset or []}
     if not any(wanted.values()):
         typer.echo("imgbang: say what to purge: --key, --prefix or --preset", err=True)
@@ -47,11 +51,12 @@ def purge(
         typer.echo(f"purged {_ask(server, settings, wanted)} results")
         return
     try:
-        count = asyncio.run(_purge(settings, wanted, _presets(settings, wanted["presets"])))
-    except ProxyError as error:
+        count, told = asyncio.run(_purge(settings, wanted, _presets(settings, wanted["presets"])))
+    except (ProxyError, SettingsProblems) as error:
         typer.echo(f"imgbang: {error}", err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"purged {count} results from the store; servers forget theirs with --server")
+    outlook = "servers were told through Redis" if told else "servers forget theirs with --server"
+    typer.echo(f"purged {count} results from the store; {outlook}")
 
 
 def _ask(server: str, settings: Settings, wanted: dict[str, list[str]]) -> int:
@@ -90,10 +95,19 @@ def _presets(settings: Settings, names: list[str]) -> list[Preset]:
     raise typer.Exit(2)
 
 
-async def _purge(settings: Settings, wanted: dict[str, list[str]], presets: list[Preset]) -> int:
-    if settings.results == "none":
-        return 0
+async def _purge(settings: Settings, wanted: dict[str, list[str]], presets: list[Preset]) -> tuple[int, bool]:
+    """How many results were deleted, and whether servers know."""
+    plans = frozenset(plan for preset in presets for plan in fingerprints(preset))
+    said = Purge(tuple(wanted["keys"]), tuple(wanted["prefixes"]), tuple(sorted(plans)))
+    fleet = fleet_of(settings, Metrics())
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(fleet.close)
+        await fleet.follow(DEAF)
+        await fleet.purge(said)
+        stack.push_async_callback(fleet.purge, said)  # once more at the end, like every purge
+        told = settings.redis is not None and not fleet.away
+        if settings.results == "none":
+            return 0, told
         store = await stack.enter_async_context(connect(settings.results, store_settings(settings)))
         memory: MemoryCache[Result] = MemoryCache(limit=0, entry_limit=0)
         results = Results(
@@ -104,6 +118,6 @@ async def _purge(settings: Settings, wanted: dict[str, list[str]], presets: list
             count += await results.purge_key(key)
         for prefix in wanted["prefixes"]:
             count += await results.purge_prefix(prefix)
-        for preset in presets:
-            count += await results.purge_fingerprints(fingerprints(preset))
-        return count
+        if plans:
+            count += await results.purge_fingerprints(plans)
+        return count, told

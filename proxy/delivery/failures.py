@@ -34,11 +34,12 @@ class RecentFailures:
             return
         raise copy.copy(error)
 
-    def remember(self, plan: Plan, error: ProxyError) -> None:
-        """Take note of a failure that asking again would not change at once."""
+    def remember(self, plan: Plan, error: ProxyError, *, lifetime: float | None = None) -> None:
+        """Take note of a failure that asking again would not change at once; for less than usual where it is old."""
+        seconds = self._lifetime if lifetime is None else min(lifetime, self._lifetime)
         place = (plan.key, plan.fingerprint)
         # A copy has neither traceback nor cause: those would keep the frames of the failed render, and all in them.
-        self._failures[place] = (self._clock() + self._lifetime, copy.copy(error))
+        self._failures[place] = (self._clock() + seconds, copy.copy(error))
         self._failures.move_to_end(place)
         while len(self._failures) > MOST_FAILURES:
             self._failures.popitem(last=False)

@@ -6,6 +6,8 @@ Rules:
 - Looking again is one HEAD, shared by everybody who needs it.
 - What the store says counts as seen when it was asked, never overrules what was seen later, and is no knowledge at all
   if the key was forgotten (purged) in between: it may be older than what the purge was for.
+- What replicas see they tell one another: a look begins with asking the fleet, and of those that would look in the
+  background at the same time one does. What is heard is held to the same rules as what was seen here.
 - When an original is gone although results of it were made, `on_gone` is told; nobody waits for that.
 - Version "" means: it exists, but its store cannot tell one version from another. It equals no version, not even "".
 """
@@ -17,11 +19,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from proxy import logs
 from proxy.delivery.singleflight import SingleFlight
 from proxy.errors import OriginalNotFound, ProxyError
+from proxy.fleet.base import Alone, Fleet, Known
 from proxy.metrics import Metrics
 from proxy.stores.base import Source
 
@@ -31,20 +33,9 @@ MOST_KEYS = 100_000
 """Originals remembered; the least recently learnt are forgotten. About 300 bytes each."""
 MOST_BACKGROUND = 256
 """Looks and purges under way that nobody waits for; more are left to the requests that come later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was seen of one original; `version` None: it was not there."""
-
-    version: str | None
-    modified: float
-    seen: float
-    """On the monotonic clock."""
-
-    def is_of(self, version: str) -> bool:
-        """Whether a result made from `version` shows this original."""
-        return bool(version) and version == self.version
+LOOKS_AWAITED = 10
+LOOK_PAUSE = 0.1
+"""A look in the background waits so often and so long for that of another replica, then looks itself."""
 
 
 class Question:
@@ -67,7 +58,7 @@ class Question:
 
     def _note(self, known: Known) -> Known:
         if not self.outdated:
-            self._freshness.note(self.key, known)
+            self._freshness.note(self.key, known, ours=True)
         return known
 
 
@@ -82,6 +73,7 @@ class Freshness:
         negative_ttl: float,
         metrics: Metrics,
         on_gone: Callable[[str], Awaitable[object]],
+        fleet: Fleet | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
@@ -89,6 +81,7 @@ class Freshness:
         self._negative_ttl = negative_ttl
         self._metrics = metrics
         self._on_gone = on_gone
+        self._fleet = fleet or Alone()
         self._clock = clock
         # Mutable state: what is known, the least recently learnt first; the questions under way; what runs unasked.
         self._known: OrderedDict[str, Known] = OrderedDict()
@@ -99,10 +92,11 @@ class Freshness:
     def of(self, key: str) -> Known | None:
         """What is known and still counts as fresh; None otherwise."""
         known = self._known.get(key)
-        if known is None:
-            return None
+        return known if known is not None and self._is_fresh(known) else None
+
+    def _is_fresh(self, known: Known) -> bool:
         lifetime = self._negative_ttl if known.version is None else self._window
-        return known if self._clock() - known.seen < lifetime else None
+        return self._clock() - known.seen < lifetime
 
     def last_seen(self, key: str) -> Known | None:
         """What was last seen, however long ago."""
@@ -122,8 +116,10 @@ class Freshness:
         """Take over what a stored result says of its original, seen `age` seconds ago."""
         self.note(key, Known(version, modified, self._clock() - age))
 
-    def note(self, key: str, known: Known) -> None:
-        """Take note of what was seen, unless something was seen later."""
+    def note(self, key: str, known: Known, *, ours: bool = False) -> None:
+        """Take note of what was seen, unless something was seen later. What is `ours` the others are told."""
+        if ours:
+            self._fleet.tell(key, known)
         before = self._known.get(key)
         if before is not None and before.seen > known.seen:
             return
@@ -186,6 +182,12 @@ class Freshness:
     async def _look(self, key: str) -> Known:
         before = self._known.get(key)
         with self.asking(key) as question:
+            heard = (await self._fleet.recall(key)).known
+            if heard is not None and not question.outdated and self._is_fresh(heard):
+                self.note(key, heard)
+                self._metrics.revalidations.labels("heard").inc()
+                return heard
+            question.asked = self._clock()
             try:
                 info = await self._source.stat(key)
             except OriginalNotFound:
@@ -202,6 +204,11 @@ class Freshness:
         return known
 
     async def _look_quietly(self, key: str) -> None:
+        for _ in range(LOOKS_AWAITED):
+            recalled = await self._fleet.recall(key, elect=True)
+            if recalled.ours or (recalled.known is not None and self._is_fresh(recalled.known)):
+                break  # heard it is, by the look itself
+            await asyncio.sleep(LOOK_PAUSE)
         try:
             await self.look_for_result(key)
         except OriginalNotFound:

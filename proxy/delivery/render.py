@@ -3,8 +3,8 @@
 This is the only module that knows the whole order; `making` knows what happens between admission and bytes. Rules:
 - A hit never waits behind renders, and never touches the original or a worker.
 - A conditional request whose entity tag is current is answered before anything is rendered or fetched.
-- Equal plans under way are rendered once. A failure is remembered for a short time, so that a broken original or a
-  missing one is not tried again by everybody who asks.
+- Equal plans under way are rendered once, by the replica whose turn it is. A failure is remembered for a short time, so
+  that a broken original or a missing one is not tried again by everybody who asks.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from proxy.delivery.answer import Answer, Conditions, Outcome, Stages
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.fallback import original_as_result
-from proxy.delivery.freshness import Freshness, Known
+from proxy.delivery.freshness import Freshness
 from proxy.delivery.making import Maker
 from proxy.delivery.marks import Marks
 from proxy.delivery.originals import Originals
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.results import Found, Results, Where
 from proxy.delivery.singleflight import SingleFlight
+from proxy.delivery.turns import Turns
 from proxy.errors import CannotRender, InvalidCommand, NotAnImage, OriginalNotFound, OriginalTooLarge, ProxyError
+from proxy.fleet.base import Known, Standing, Turn
 from proxy.metrics import Metrics
 from proxy.plan.operations.hiding import hides
 from proxy.plan.output import OnError
@@ -48,6 +50,7 @@ class Renderer:
         freshness_window: float,
         failures: RecentFailures,
         metrics: Metrics,
+        turns: Turns,
         marks: Marks | None = None,
     ) -> None:
         self._results = results
@@ -58,8 +61,9 @@ class Renderer:
         self._window = freshness_window
         self._failures = failures
         self._metrics = metrics
+        self._turns = turns
         self._marks = marks or Marks(originals, freshness)
-        self._flights: SingleFlight[tuple[Result, Stages]] = SingleFlight(on_join=metrics.joined.inc)
+        self._flights: SingleFlight[tuple[Result, Stages, bool]] = SingleFlight(on_join=metrics.joined.inc)
 
     @property
     def flights(self) -> int:
@@ -76,6 +80,9 @@ class Renderer:
             current = self._answer_from_knowledge(plan, known, conditions, stages)
             if current is not None:
                 return current
+        if (plan.key, plan.fingerprint) in self._flights and self._results.recall(plan) is None:
+            # It was looked for a moment ago: a herd must not ask the store again and again while one of it renders.
+            return await self._answer_from_flight(plan, deadline, conditions, stages)
         since = time.perf_counter()
         found = await self._results.find(plan, deadline)
         stages.add("find", since)
@@ -152,46 +159,58 @@ class Renderer:
         self._failures.raise_for(plan)
         flight_stages: list[Stages] = []
 
-        async def work() -> tuple[Result, Stages]:
+        async def work() -> tuple[Result, Stages, bool]:
             own = Stages()
             flight_stages.append(own)
-            return await self._make(plan, own), own
+            result, made = await self._make(plan, own)
+            return result, own, made
 
         since = time.perf_counter()
         async with deadline.bound("render"):
-            result, of_flight = await self._flights.run((plan.key, plan.fingerprint), work)
+            result, of_flight, made = await self._flights.run((plan.key, plan.fingerprint), work)
         started_here = bool(flight_stages)
         if started_here:
             stages.seconds.update(of_flight.seconds)
         else:
             stages.add("join", since)
-        outcome = Outcome.MISS if started_here else Outcome.JOINED
+        outcome = Outcome.MISS if started_here and made else Outcome.JOINED
         if conditions.is_current(result.etag, result.modified):
             return Answer(None, result.etag, result.modified, Outcome.NOT_MODIFIED, "rendered", stages)
         return Answer(result, result.etag, result.modified, outcome, "rendered", stages)
 
-    async def _make(self, plan: Plan, stages: Stages) -> Result:
-        """Render `plan`, keep the result, and remember a failure. Runs as a flight, under a deadline of its own."""
+    async def _make(self, plan: Plan, stages: Stages) -> tuple[Result, bool]:
+        """The result of `plan`, and whether it was made here. Runs as a flight, under a deadline of its own."""
         recent = self._results.recall(plan)
         known = self._freshness.of(plan.key)
         if recent is not None and known is not None and known.is_of(recent.version):
-            return recent
+            return recent, True
+        deadline = Deadline.after(self._deadline)
+        turn = await self._turns.take(plan, deadline, stages)
+        if isinstance(turn, Result):
+            return turn, False
+        return await self._make_in_turn(plan, turn, deadline, stages), True
+
+    async def _make_in_turn(self, plan: Plan, turn: Turn, deadline: Deadline, stages: Stages) -> Result:
+        """Render `plan`, keep the result, and remember a failure; the turn ends in any case."""
         outcome = "cancelled"
         try:
             # Before the original is fetched for nothing.
             self._maker.refuse_when_full()
-            result = await self._make_anew(plan, Deadline.after(self._deadline), stages)
+            result = await self._make_anew(plan, turn, deadline, stages)
             outcome = "ok"
         except ProxyError as error:
             outcome = error.code
             if isinstance(error, _REMEMBERED):
                 self._failures.remember(plan, error)
+            turn.end(Standing.FAILED, error)
             raise
         finally:
             self._metrics.renders.labels(outcome).inc()
+            if outcome != "ok":
+                turn.end(Standing.OURS)
         return result
 
-    async def _make_anew(self, plan: Plan, deadline: Deadline, stages: Stages) -> Result:
+    async def _make_anew(self, plan: Plan, turn: Turn, deadline: Deadline, stages: Stages) -> Result:
         for _ in range(_MOST_ATTEMPTS):
             with self._freshness.asking(plan.key) as question:
                 since = time.perf_counter()
@@ -208,7 +227,9 @@ class Renderer:
                         result = await original_as_result(plan, staged, self._maker.versions)
             if not question.outdated:
                 if self._marks.are_of(plan):
-                    await self._results.keep(plan, result)
+                    await self._results.keep(plan, result, turn)
+                    return result
                 break
             # Purged meanwhile: it may show what the purge was for, and whoever asks after a purge may have joined us.
+        turn.end(Standing.UNSAVED)
         return result

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,7 @@ from proxy.delivery.memory import MemoryCache
 from proxy.delivery.result import KEPT_OF_KEY, Result, result_base, result_name
 from proxy.delivery.singleflight import SingleFlight
 from proxy.errors import OriginalNotFound, ProxyError
+from proxy.fleet.base import Standing, Turn, no_turn
 from proxy.metrics import Metrics
 from proxy.plan.plan import STEM, Plan
 from proxy.stores.base import Store
@@ -95,6 +97,11 @@ class Results:
         self._recent_bytes = 0
 
     @property
+    def shared(self) -> bool:
+        """Whether other replicas can find what is saved here."""
+        return self._store is not None
+
+    @property
     def statistics(self) -> SaveStatistics:
         """A snapshot for metrics."""
         return SaveStatistics(len(self._pending), self._pending_bytes, self._save_bytes)
@@ -126,38 +133,43 @@ class Results:
         name = result_name(plan)
         return self._memory.get(name) or self._pending.get(name) or self._recent.get(name)
 
-    async def keep(self, plan: Plan, result: Result) -> None:
-        """Keep a new result in memory and save it to the store without anybody waiting."""
+    async def keep(self, plan: Plan, result: Result, turn: Turn | None = None) -> None:
+        """Keep a new result in memory and save it to the store without anybody waiting; the turn ends with that."""
         name = result_name(plan)
+        turn = turn or no_turn()
         await self._remember(name, result)
         self._hold_recent(name, result)
         if self._store is None:
             return
         if self._pending_bytes + len(result.body) > self._save_bytes:
             self._metrics.saves.labels("dropped").inc()
+            turn.end(Standing.UNSAVED)
             return
         self._pending_bytes += len(result.body)
         self._pending[name] = result
-        task = asyncio.create_task(self._save(self._store, plan, name, result, after=self._saving.get(name)))
+        task = asyncio.create_task(self._save(self._store, plan, result, turn, after=self._saving.get(name)))
         self._saving[name] = task
         self._saves.add(task)
-        task.add_done_callback(lambda task: self._end_save(name, result, task))
+        task.add_done_callback(lambda task: self._end_save(name, result, turn, task))
 
-    async def purge_key(self, key: str) -> int:
-        """Delete every result of the original `key`; returns how many there were in the store."""
+    async def purge_key(self, key: str, *, elsewhere: bool = False) -> int:
+        """Delete every result of the original `key`; returns how many there were in the store.
+
+        `elsewhere`: another replica deletes them there; only what is held here is forgotten.
+        """
         base = result_base(key)
-        return await self._purge(f"{base}!", lambda name: _key_part(name) == base)
+        return await self._purge(f"{base}!", lambda name: _key_part(name) == base, elsewhere=elsewhere)
 
-    async def purge_prefix(self, prefix: str) -> int:
+    async def purge_prefix(self, prefix: str, *, elsewhere: bool = False) -> int:
         """Delete every result of every original whose key begins with `prefix`."""
         # Names keep so much of a long key. Beyond that, more than was asked for may go: it can be rendered again.
         kept = prefix.encode()[:KEPT_OF_KEY].decode(errors="ignore")
-        return await self._purge(kept, lambda name: (_key_part(name) or "").startswith(kept))
+        return await self._purge(kept, lambda name: (_key_part(name) or "").startswith(kept), elsewhere=elsewhere)
 
-    async def purge_fingerprints(self, fingerprints: Iterable[str]) -> int:
+    async def purge_fingerprints(self, fingerprints: Iterable[str], *, elsewhere: bool = False) -> int:
         """Delete every result of these plans, whatever the original and whatever the versions of their overlays."""
         wanted = frozenset(fingerprint[:STEM] for fingerprint in fingerprints)
-        return await self._purge("", lambda name: (_fingerprint_part(name) or "")[:STEM] in wanted)
+        return await self._purge("", lambda name: (_fingerprint_part(name) or "")[:STEM] in wanted, elsewhere=elsewhere)
 
     async def forget(self, plan: Plan, result: Result) -> None:
         """Drop this result from memory: it belongs to another version of its original."""
@@ -229,8 +241,9 @@ class Results:
         return result
 
     async def _save(
-        self, store: Store, plan: Plan, name: str, result: Result, *, after: asyncio.Task[None] | None
+        self, store: Store, plan: Plan, result: Result, turn: Turn, *, after: asyncio.Task[None] | None
     ) -> None:
+        name = result_name(plan)
         outcome = "cancelled"
         try:
             if after is not None:
@@ -238,14 +251,20 @@ class Results:
             async with self._slots:
                 await store.put(name, result.body, content_type=result.media_type, metadata=result.metadata(plan))
             outcome = "ok"
+            if not await turn.saved(result.version, age=time.time() - result.seen):
+                # Purged, or seen to be another, by a replica that could not know of this save.
+                outcome = "outdated"
+                await self.forget(plan, result)
+                await store.delete(name)
         except ProxyError as error:
             outcome = error.code
             _log.warning("result_not_saved", code=error.code, cause=repr(error.__cause__))
         finally:
             self._metrics.saves.labels(outcome).inc()
 
-    def _end_save(self, name: str, result: Result, task: asyncio.Task[None]) -> None:
+    def _end_save(self, name: str, result: Result, turn: Turn, task: asyncio.Task[None]) -> None:
         # Not at the end of the task itself: one that is cancelled before it begins never gets there.
+        turn.end(Standing.UNSAVED)
         self._saves.discard(task)
         self._pending_bytes -= len(result.body)
         if self._pending.get(name) is result:
@@ -253,7 +272,7 @@ class Results:
         if self._saving.get(name) is task:
             del self._saving[name]
 
-    async def _purge(self, prefix: str, wanted: Callable[[str], bool]) -> int:
+    async def _purge(self, prefix: str, wanted: Callable[[str], bool], *, elsewhere: bool) -> int:
         self._purges += 1
         try:
             await self._forget_where(wanted)
@@ -261,7 +280,9 @@ class Results:
             saves = [task for name, task in self._saving.items() if wanted(name)]
             if saves:
                 await asyncio.wait(saves)
-            return 0 if self._store is None else await self._purge_store(self._store, prefix, wanted)
+            if self._store is None or elsewhere:
+                return 0
+            return await self._purge_store(self._store, prefix, wanted)
         finally:
             # What was read from the store before it was deleted there.
             self._purges += 1

@@ -41,6 +41,9 @@ class SingleFlight(Generic[T]):
     def __len__(self) -> int:
         return len(self._flights)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._flights
+
     async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """Join the flight `key`, or start it with `work`, and return what it returns."""
         flight = self._flights.get(key)

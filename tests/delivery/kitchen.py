@@ -20,6 +20,8 @@ from proxy.delivery.render import Renderer
 from proxy.delivery.result import Result, result_name
 from proxy.delivery.results import Results
 from proxy.delivery.staging import Staging
+from proxy.delivery.turns import Turns
+from proxy.fleet.base import Alone, Fleet
 from proxy.imaging.job import RenderLimits
 from proxy.metrics import Metrics
 from proxy.plan.operations import Resize
@@ -75,6 +77,7 @@ class Kitchen:
     workers: FakeWorkers = field(default_factory=FakeWorkers)
     clock: StillClock = field(default_factory=StillClock)
     metrics: Metrics = field(default_factory=Metrics)
+    fleet: Fleet = field(default_factory=Alone)
 
     async def __aenter__(self) -> Self:
         self.staging = Staging(self.directory, limit=self.staging_bytes)
@@ -102,6 +105,7 @@ class Kitchen:
             negative_ttl=NEGATIVE_TTL,
             metrics=self.metrics,
             on_gone=self._on_gone,
+            fleet=self.fleet,
             clock=self.clock,
         )
         self.originals = Originals(
@@ -134,9 +138,10 @@ class Kitchen:
             freshness_window=WINDOW,
             failures=self.failures,
             metrics=self.metrics,
+            turns=Turns(self.fleet, self.results, self.freshness, self.failures, window=WINDOW, metrics=self.metrics),
             marks=Marks(self.originals, self.freshness, hosts=frozenset({"img.example.com"})),
         )
-        self.purger = Purger(self.results, self.originals, self.freshness, self.failures)
+        self.purger = Purger(self.results, self.originals, self.freshness, self.failures, self.fleet)
         return self
 
     async def __aexit__(self, *_: object) -> None:

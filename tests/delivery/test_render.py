@@ -101,6 +101,24 @@ async def test_crowd_renders_once(kitchen: Kitchen) -> None:
     assert kitchen.renderer.flights == 0
 
 
+async def test_latecomers_ask_the_store_nothing(kitchen: Kitchen) -> None:
+    """Who comes while a picture is rendered joins at once: it was looked for a moment ago."""
+    kitchen.source.add("a.jpg", b"pixels")
+    kitchen.workers.barrier.close()
+    first = asyncio.create_task(kitchen.answer())
+    await kitchen.workers.barrier.reached()
+    late = [asyncio.create_task(kitchen.answer()) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    late += [asyncio.create_task(kitchen.answer()) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    kitchen.workers.barrier.open()
+    answers = await asyncio.gather(first, *late)
+    await kitchen.settle()
+
+    assert {answer.result.body for answer in answers if answer.result} == {b"rendered pixels"}
+    assert kitchen.store.calls == {"open": 1, "put": 1}
+
+
 async def test_variants_share_the_original_and_its_header(kitchen: Kitchen) -> None:
     """Ten sizes of one photo: one download, one look at the header, ten renders, two at a time."""
     kitchen.source.add("a.jpg", b"pixels")

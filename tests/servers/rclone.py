@@ -12,6 +12,7 @@ that survives a restart.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -22,7 +23,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+import botocore.session
 import pytest
+from botocore.config import Config
 
 ACCESS_KEY = "IMGBANGTESTS"
 SECRET_KEY = "correct-horse-battery"
@@ -86,6 +89,19 @@ class RcloneServer:
         bucket = self.directory / name
         bucket.mkdir(parents=True, exist_ok=True)
         return bucket
+
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        """Write an object as a client would: what is put into the directory itself is seen a second later."""
+        client = botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+        with contextlib.closing(client):
+            client.put_object(Bucket=bucket, Key=key, Body=body)
 
     def _await_port(self) -> int:
         assert self._process is not None

@@ -1,0 +1,45 @@
+"""Which fleet there is, and what the command line says of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy.cli.doctor import _redis
+from proxy.config import read_settings
+from proxy.fleet.base import Alone
+from proxy.metrics import Metrics
+from proxy.services import fleet_of
+from tests.fleet.conftest import Join, Replica
+from tests.servers.nginx import free_ports
+from tests.servers.redis import RedisServer
+
+
+def test_alone_by_default() -> None:
+    """Without a URL nothing is connected, and nothing of Redis's client is needed."""
+    assert isinstance(fleet_of(read_settings(), Metrics()), Alone)
+
+
+async def test_a_deployment_is_where_results_lie(redis: RedisServer, join: Join, tmp_path: Path) -> None:
+    """Replicas with the same results are one fleet, however the directory is spelled."""
+    results = tmp_path / "results"
+    written = [results.as_uri(), f"{tmp_path.as_uri()}/other/../results/"]
+    prefixes = {
+        fleet_of(read_settings({"redis": redis.url, "results": result}), Metrics())._prefix  # type: ignore[attr-defined]
+        for result in written
+    }
+    other = fleet_of(read_settings({"redis": redis.url, "results": (tmp_path / "b").as_uri()}), Metrics())
+
+    assert len(prefixes) == 1
+    assert isinstance(other, Replica.__bases__[0])
+    assert other._prefix not in prefixes
+
+
+async def test_doctor(redis: RedisServer, tmp_path: Path) -> None:
+    """The doctor greets Redis, and calls one that refuses us a problem."""
+    with RedisServer(tmp_path / "redis", arguments=("--requirepass", "right")) as server:
+        refusing = await _redis(read_settings({"redis": server.url}))
+    missing = await _redis(read_settings({"redis": f"redis://127.0.0.1:{free_ports(1)[0]}"}))
+    there = await _redis(read_settings({"redis": redis.url}))
+
+    assert (there.good, there.text) == (True, "answers, and runs our scripts")
+    assert (refusing.good, missing.good) == (False, False)
