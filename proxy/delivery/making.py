@@ -24,6 +24,7 @@ from proxy.delivery.staging import Staging
 from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError
 from proxy.imaging.budget import choose_frames
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.sizes import begin, decoded_bytes
 from proxy.metrics import Metrics
 from proxy.plan.operations import Size, final_size
 from proxy.plan.plan import Plan
@@ -94,7 +95,7 @@ class Maker:
         async with self._render_gate.slot(deadline):
             stages.add("queue", since)
             header = await self._inspect(plan, staged, deadline, stages)
-            needed = header.estimated_bytes + result_bytes(plan, header, self._limits)
+            needed = header.estimated_bytes + pixel_bytes(plan, header, self._limits)
             if needed > self._memory_gate.statistics.limit:
                 raise OriginalTooLarge("decoding the original needs more memory than this server allows")
             async with self._memory_gate.slot(deadline, weight=needed):
@@ -166,17 +167,13 @@ class Maker:
             raise
 
 
-def result_bytes(plan: Plan, header: SourceInfo, limits: RenderLimits) -> int:
-    """Memory that the finished picture needs before it is encoded: four bytes for each pixel of each frame.
-
-    An operation that looks at the whole picture first (trim, redact) holds it as large as the original is.
-    """
+def pixel_bytes(plan: Plan, header: SourceInfo, limits: RenderLimits) -> int:
+    """Memory that pixels need: decoded at once, and four bytes for each of each frame of the finished picture."""
     size = Size(header.width, header.height)
     try:
+        decoded = decoded_bytes(header, begin(plan.operations, header).target)
         pixels = final_size(plan.operations, size.turned() if header.orientation > 4 else size).pixels
         frames = choose_frames(header, plan.operations, plan.output, limits)
     except ProxyError:
         return 0  # an operation that does not fit this picture, or a picture that is too much: the worker says so
-    if any(operation.holds_picture for operation in plan.operations):
-        pixels = max(pixels, size.pixels)
-    return 4 * pixels * len(frames.kept)
+    return decoded + 4 * pixels * len(frames.kept)

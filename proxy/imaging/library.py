@@ -28,6 +28,7 @@ import pyvips
 
 from proxy.errors import OriginalTooLarge, ProxyError
 from proxy.imaging.foreign import HEIC_VERSION
+from proxy.imaging.jpeg import VERSION as JPEG_VERSION
 from proxy.imaging.jxl import JXL_VERSION
 from proxy.imaging.pdf import PDF_VERSION
 from proxy.imaging.svg import CLEANER_VERSION
@@ -64,6 +65,7 @@ def versions() -> str:
     """The libraries that decide what pixels come out; part of every result's identity."""
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
     extras = {
+        "simplejpeg": JPEG_VERSION,
         "heic": HEIC_VERSION,
         "jxl": JXL_VERSION,
         "lxml": CLEANER_VERSION,

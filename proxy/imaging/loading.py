@@ -10,11 +10,13 @@ import pyvips
 
 from proxy.imaging.foreign import FOREIGN, load_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.jpeg import decode_jpeg
 from proxy.imaging.jxl import load_jxl
 from proxy.imaging.lab_tiff import open_lab
 from proxy.imaging.moving import MOVING, load_moving
 from proxy.imaging.pdf import draw_page
 from proxy.imaging.picture import Picture
+from proxy.imaging.sizes import shrink_of
 from proxy.imaging.stated_colours import gain_map_note, with_stated_profile
 from proxy.imaging.svg import read_svg
 from proxy.plan.animation import SLOWED_MS, merged, shown
@@ -74,6 +76,10 @@ def load(
     options: dict[str, object] = {"fail_on": failing(info.format, output)}
     if target is not None:
         options |= shrinking(info, target)
+    if info.format is Format.JPEG and target is not None:
+        header = open_original(path, info.format, limits)
+        if (decoded := decode_jpeg(path, info, target, header)) is not None:
+            return Picture((decoded,), orientation=info.orientation, notes=gain_map_note(path, info.format))
     if len(kept) == 1:
         image = with_stated_profile(open_original(path, info.format, limits, **options), path, info.format)
         notes = gain_map_note(path, info.format)
@@ -100,7 +106,7 @@ def shrinking(info: SourceInfo, target: Size) -> dict[str, object]:
     factor = min(info.width / target.width, info.height / target.height)
     match info.format:
         case Format.JPEG:
-            return {"shrink": next((step for step in (8, 4, 2) if factor >= 2 * step), 1)}
+            return {"shrink": shrink_of(info, target)}
         case Format.WEBP if info.frames == 1 and factor >= 4:
             return {"scale": 2 / factor}
         case Format.SVG:

@@ -6,9 +6,14 @@ front to act on, so the fork server and its children ignore it: they die with th
 
 from __future__ import annotations
 
+import os
 import signal
 
+# Before numpy, which comes with simplejpeg: its threads would not survive a fork.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import pebble.pool.process  # noqa: F401 -- preloaded
+import simplejpeg  # noqa: F401 -- preloaded
 from PIL import BmpImagePlugin, IcoImagePlugin, Image  # noqa: F401 -- preloaded
 
 import proxy.imaging.job

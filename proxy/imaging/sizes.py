@@ -17,6 +17,9 @@ SCALING = (Resize, Scale, Area)
 DRAWN = (Format.SVG, Format.PDF)
 """Formats without pixels of their own: they are drawn at the size asked for, which the result's limits bound."""
 
+MOST_DECODED = 128 << 20
+"""Bytes of pixels that a JPEG may be decoded to at once; what would be larger is streamed, some lines at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -39,6 +42,28 @@ def begin(operations: tuple[Operation, ...], info: SourceInfo) -> Beginning:
             return Beginning(scaling.size(stored.turned()).turned(), (orient, *rest))
         case _:
             return Beginning(None, operations)
+
+
+def shrink_of(info: SourceInfo, target: Size) -> int:
+    """How far a JPEG's decoder may shrink for the size `target`.
+
+    libvips' own rule for thumbnails: block-shrinking adds false sharpness, so at least a factor of two is left.
+    """
+    factor = min(info.width / target.width, info.height / target.height)
+    return next((step for step in (8, 4, 2) if factor >= 2 * step), 1)
+
+
+def shrunk_size(info: SourceInfo, step: int) -> Size:
+    """The size that comes out of a decoder that shrinks by `step`."""
+    return Size(-(-info.width // step), -(-info.height // step))
+
+
+def decoded_bytes(info: SourceInfo, target: Size | None) -> int:
+    """The memory for the pixels of a JPEG that is decoded at once for the size `target`; 0 for what is streamed."""
+    if info.format is not Format.JPEG or target is None or info.bands not in (1, 3):
+        return 0
+    size = shrunk_size(info, shrink_of(info, target)).pixels * info.bands
+    return size if size <= MOST_DECODED else 0
 
 
 def check_sizes(operations: tuple[Operation, ...], info: SourceInfo, limits: RenderLimits, frames: int) -> Size:

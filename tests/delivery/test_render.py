@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy.delivery.answer import Outcome
-from proxy.delivery.making import result_bytes
+from proxy.delivery.making import pixel_bytes
 from proxy.delivery.result import etag_of, result_name
 from proxy.errors import (
     CannotRender,
@@ -778,7 +778,7 @@ def test_memory_of_the_finished_picture() -> None:
     still = Plan("a", (Resize(10, 10),), Output(Target.JPEG))
     impossible = Plan("a", (Crop(10, 10, dx=5000),), Output())
 
-    assert result_bytes(enlarged, header, RenderLimits()) == 4 * 1000 * 2000
-    assert result_bytes(replace(still, output=Output()), moving, RenderLimits()) == 4 * 10 * 5 * 300
-    assert result_bytes(still, moving, RenderLimits()) == 4 * 10 * 5
-    assert result_bytes(impossible, header, RenderLimits()) == 0
+    assert pixel_bytes(enlarged, header, RenderLimits()) == 3 * 100 * 50 + 4 * 1000 * 2000
+    assert pixel_bytes(replace(still, output=Output()), moving, RenderLimits()) == 4 * 10 * 5 * 300
+    assert pixel_bytes(still, moving, RenderLimits()) == 4 * 10 * 5
+    assert pixel_bytes(impossible, header, RenderLimits()) == 0

@@ -1,0 +1,202 @@
+"""JPEGs that become smaller: decoded by libjpeg-turbo where that is exact, and by libvips where it is not."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import Image, ImageCms
+
+from proxy.errors import TruncatedImage
+from proxy.imaging.inspect import inspect
+from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.jpeg import decode_jpeg, without_unread_scans
+from proxy.imaging.loading import load, open_original
+from proxy.imaging.sizes import MOST_DECODED, decoded_bytes, shrink_of, shrunk_size
+from proxy.plan.geometry import Size
+from proxy.plan.operations import AutoOrient, Resize
+from proxy.plan.output import Format, Metadata, Output, Target, Truncated
+from tests.corpus import corpus_files, require_corpus
+from tests.imaging.conftest import Studio
+from tests.pictures import coordinates, decoded, encoded
+
+
+def textured(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """Noise on a gradient: every coefficient of every block has something to say."""
+    noise = np.random.default_rng(5).integers(0, 60, (height, width, 3), np.uint8)
+    return Image.fromarray(np.asarray(coordinates(width, height).convert("RGB")) // 2 + noise).convert(mode)
+
+
+def at_scale(body: bytes, step: int) -> np.ndarray[Any, Any]:
+    """The pixels of a JPEG at 1/`step`, decoded without warnings."""
+    height, width, colours, _ = simplejpeg.decode_jpeg_header(body)
+    kind = "GRAY" if colours == "Gray" else "RGB"
+    return simplejpeg.decode_jpeg(body, kind, min_width=-(-int(width) // step), min_height=-(-int(height) // step))
+
+
+@pytest.mark.parametrize("restarts", [0, 3])
+@pytest.mark.parametrize("size", [(17, 9), (100, 75), (257, 511), (1024, 768)], ids=str)
+@pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0", "grey"])
+def test_leaving_scans_out_changes_no_pixel(subsampling: str, size: tuple[int, int], restarts: int) -> None:
+    """A progressive JPEG at an eighth, without the scans that are not looked at, has the very same pixels."""
+    grey = subsampling == "grey"
+    options = {} if grey else {"subsampling": subsampling}
+    picture = textured(*size, "L" if grey else "RGB")
+    body = encoded(picture, "JPEG", progressive=True, quality=92, restart_marker_rows=restarts, **options)
+
+    fewer = without_unread_scans(body, 8)
+
+    assert fewer is not None
+    assert len(fewer) < 0.75 * len(body) or size == (17, 9)
+    assert np.array_equal(at_scale(fewer, 8), at_scale(body, 8))
+    assert without_unread_scans(body, 4) == body
+
+
+def test_what_follows_the_picture_is_left_out() -> None:
+    """A second picture behind the first (a preview, a gain map) is not decoded, nor taken for scans of the first."""
+    body = encoded(textured(64, 64), "JPEG", progressive=True)
+
+    assert without_unread_scans(body + encoded(textured(200, 10), "JPEG", progressive=True), 4) == body
+
+
+@pytest.mark.parametrize("cut", [0.2, 0.5, 0.99])
+def test_progressive_jpegs_without_an_end_are_not_trimmed(studio: Studio, cut: float) -> None:
+    """What ends early is told, at every scale: also where the missing scans would not have been looked at."""
+    body = encoded(textured(400, 300), "JPEG", progressive=True)
+    body = body[: int(len(body) * cut)]
+
+    assert without_unread_scans(body, 8) is None
+    with pytest.raises(TruncatedImage):
+        studio.render(body, Resize(10, 10))
+    assert studio.render(body, Resize(10, 10), output=Output(truncated=Truncated.RENDER)).width == 10
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xd8", b"\xff\xd8\xff\xc2", b"\xff\xd8" + b"\xff\xc2\0\x0b\x08" + b"\0" * 40]
+)
+def test_nonsense_is_not_trimmed(body: bytes, tmp_path: Path) -> None:
+    """What is no JPEG is left to libvips, which says what it is."""
+    path = tmp_path / "nonsense.jpg"
+    path.write_bytes(body)
+    header = open_original(str(written(tmp_path, textured(80, 80))), Format.JPEG, RenderLimits())
+    info = SourceInfo(Format.JPEG, 80, 80, 1, 3, has_alpha=False, orientation=1, interlaced=True, estimated_bytes=0)
+
+    assert decode_jpeg(str(path), info, Size(2, 2), header) is None
+
+
+def test_thousands_of_scans_are_not_decoded(studio: Studio) -> None:
+    """A progressive JPEG with a scan repeated for ever is left to libvips, which gives up on it."""
+    body = encoded(textured(64, 64, "L"), "JPEG", progressive=True)
+    at = body.rindex(b"\xff\xda")
+    attack = body[:at] + body[at:-2] * 2000 + b"\xff\xd9"
+
+    assert without_unread_scans(attack, 4) is None
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(("side", "step"), [(20, 8), (50, 4), (90, 2), (300, 1)])
+def test_pixels_agree_with_libvips(tmp_path: Path, mode: str, side: int, step: int) -> None:
+    """At every scale the pixels are those of libvips' own decoder, within the rounding of two libjpegs."""
+    path = written(tmp_path, coordinates(640, 480).convert(mode), quality=95)
+    info = inspect(str(path), RenderLimits())
+    target = Size(side, side * 3 // 4)
+
+    ours = load(str(path), info, Output(), RenderLimits(), target=target).first
+    theirs = open_original(str(path), Format.JPEG, RenderLimits(), shrink=step)
+
+    assert shrink_of(info, target) == step
+    assert (ours.width, ours.height, ours.bands, ours.interpretation) == (
+        theirs.width, theirs.height, theirs.bands, theirs.interpretation,
+    )  # fmt: skip
+    assert np.abs(ours.numpy().astype(int) - theirs.numpy()).max() <= 6
+
+
+def written(folder: Path, picture: Image.Image, **options: object) -> Path:
+    """A JPEG in a folder."""
+    path = folder / "picture.jpg"
+    path.write_bytes(encoded(picture, "JPEG", **options))
+    return path
+
+
+@pytest.mark.parametrize(("length", "expected"), [(1394, 174), (1392, 174), (1397, 175), (803, 100), (805, 101)])
+def test_part_of_a_column_counts_as_none_or_one(tmp_path: Path, length: int, expected: int) -> None:
+    """A last column that is mostly beyond the picture is dropped: it would stretch a thumbnail by half a pixel."""
+    path = written(tmp_path, coordinates(length, length))
+    info = inspect(str(path), RenderLimits())
+    header = open_original(str(path), Format.JPEG, RenderLimits())
+
+    image = decode_jpeg(str(path), info, Size(length // 20, length // 20), header)
+
+    assert image is not None
+    assert (image.width, image.height) == (expected, expected)
+
+
+def test_thumbnails_are_in_place(studio: Studio) -> None:
+    """A thumbnail of a size that no scale divides is where a full decode and Lanczos put it."""
+    width, height = 1394, 930
+    picture = Image.new("L", (width, height), 0)
+    picture.paste(255, (width * 9 // 10, 0, width, height))
+    picture.paste(255, (0, height * 9 // 10, width, height))
+
+    studio.render(encoded(picture, "JPEG", quality=95), Resize(50, 50), target=Target.PNG)
+
+    expected = picture.resize((50, 33), Image.Resampling.LANCZOS)
+    difference = np.abs(np.asarray(decoded(studio.result.read_bytes()), int) - np.asarray(expected, int))
+    assert difference.max() < 48
+
+
+def test_profile_density_and_credit_survive(studio: Studio) -> None:
+    """What is said of the picture as a whole comes through, although the pixels come from another library."""
+    picture = coordinates(800, 600)
+    exif = picture.getexif()
+    exif[0x8298], exif[0x0112] = "Ann", 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    body = encoded(picture, "JPEG", exif=exif.tobytes(), dpi=(150, 150), icc_profile=profile)
+
+    output = Output(target=Target.JPEG, metadata=Metadata.COPYRIGHT)
+    report = studio.render(body, AutoOrient(), Resize(100, 100), output=output)
+
+    result = Image.open(io.BytesIO(studio.result.read_bytes()))
+    assert result.getexif()[0x8298] == "Ann"
+    assert (report.width, report.height) == (75, 100)
+    assert result.info["dpi"] == pytest.approx((150, 150), abs=1)
+    assert "colour profile is sRGB" in report.notes
+
+
+def test_cmyk_is_left_to_libvips(tmp_path: Path) -> None:
+    """Four channels need the profile's own black, and come through libvips."""
+    path = written(tmp_path, coordinates(400, 300).convert("CMYK"))
+    info = inspect(str(path), RenderLimits())
+    header = open_original(str(path), Format.JPEG, RenderLimits())
+
+    assert decode_jpeg(str(path), info, Size(20, 15), header) is None
+    assert load(str(path), info, Output(), RenderLimits(), target=Size(20, 15)).first.bands == 4
+
+
+def test_what_is_large_after_decoding_is_streamed() -> None:
+    """The pixels of a large result are not held at once, and what is held is known beforehand."""
+    info = SourceInfo(
+        Format.JPEG, 9000, 9000, 1, 3, has_alpha=False, orientation=1, interlaced=False, estimated_bytes=0
+    )
+
+    assert MOST_DECODED < 9000 * 9000 * 3
+    assert decoded_bytes(info, Size(4600, 4600)) == 0
+    assert decoded_bytes(info, Size(400, 400)) == 1125 * 1125 * 3
+    assert decoded_bytes(info, None) == 0
+    assert shrunk_size(info, 8) == Size(1125, 1125)
+
+
+def test_real_progressive_photos_keep_their_pixels() -> None:
+    """Real encoders' scripts of scans, too, lose nothing at an eighth."""
+    require_corpus()
+    bodies = [path.read_bytes() for path in corpus_files("photos") if "-prog-" in path.name]
+
+    assert bodies
+    for body in bodies:
+        fewer = without_unread_scans(body, 8)
+        assert fewer is not None
+        assert np.array_equal(at_scale(fewer, 8), at_scale(body, 8))
