@@ -157,26 +157,30 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(originals.close)
         failures = RecentFailures(lifetime=settings.negative_ttl)
+        maker = Maker(
+            workers=workers,
+            render_gate=gates["render"],
+            memory_gate=gates["memory"],
+            staging=staging,
+            limits=limits,
+            deadline=settings.deadline,
+            render_timeout=settings.render_timeout,
+            failures=failures,
+            metrics=metrics,
+        )
+        turns = Turns(
+            fleet, results, freshness, failures, window=settings.freshness, idle=lambda: maker.idle, metrics=metrics
+        )
         renderer = Renderer(
             results=results,
             originals=originals,
             freshness=freshness,
-            maker=Maker(
-                workers=workers,
-                render_gate=gates["render"],
-                memory_gate=gates["memory"],
-                staging=staging,
-                limits=limits,
-                deadline=settings.deadline,
-                render_timeout=settings.render_timeout,
-                failures=failures,
-                metrics=metrics,
-            ),
+            maker=maker,
             deadline=settings.deadline,
             freshness_window=settings.freshness,
             failures=failures,
             metrics=metrics,
-            turns=Turns(fleet, results, freshness, failures, window=settings.freshness, metrics=metrics),
+            turns=turns,
             marks=Marks(
                 originals, freshness, hosts=host_names(settings.mark_hosts), origins=host_names(settings.mark_origins)
             ),

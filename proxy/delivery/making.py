@@ -85,6 +85,12 @@ class Maker:
         """The libraries that make the pixels: a part of every entity tag."""
         return self._workers.versions
 
+    @property
+    def idle(self) -> bool:
+        """Whether a render could begin at once."""
+        gate = self._render_gate.statistics
+        return gate.inside < gate.limit and not gate.waiting
+
     def refuse_when_full(self) -> None:
         """Raise Overloaded if `make` would: before an original is fetched for nothing."""
         self._render_gate.refuse_when_full()

@@ -2,7 +2,8 @@
 
 Rules:
 - It is a flight that waits here, not a request, and outside of every gate: nobody's slot is held.
-- Waiting is bounded by a share of the flight's time. Who has waited so long renders, whatever others do.
+- Waiting is bounded by a share of the flight's time. Who has waited so long renders, whatever others do; who has
+  nothing else to do waits even less for one holder, which may stand in its own queue.
 - What another replica saved counts as a stored result does: of the version that is known or, where none is, made of
   what was seen within the freshness window before the flight began. Where it was seen earlier, nobody waits again.
 - Whoever could not save frees all others at once: there is nothing to wait for.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from proxy.delivery.answer import Stages
 from proxy.delivery.deadline import Deadline
@@ -27,6 +29,8 @@ from proxy.plan.plan import Plan
 
 PATIENCE = 1 / 3
 """Of a flight's time: so much may be spent on waiting for others."""
+IDLE_PATIENCE = 3.0
+"""Seconds that a replica with a free worker waits for one holder."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.03, 0.25
 """Seconds between two questions whether another replica is done."""
 MOST_WAITING = 256
@@ -44,6 +48,7 @@ class Turns:
         failures: RecentFailures,
         *,
         window: float,
+        idle: Callable[[], bool],
         metrics: Metrics,
     ) -> None:
         # Without a store nobody could take over what another made.
@@ -52,14 +57,14 @@ class Turns:
         self._freshness = freshness
         self._failures = failures
         self._window = window
+        self._idle = idle
         self._metrics = metrics
         self._waiting = 0
 
     async def take(self, plan: Plan, deadline: Deadline, stages: Stages) -> Turn | Result:
         """The turn to render `plan`, or the result that another replica has just made."""
         name = result_name(plan)
-        patience = Deadline.after(deadline.remaining * PATIENCE)
-        pause, past, since = FIRST_PAUSE, "", time.time()
+        wait, past, since = _Wait(deadline.remaining * PATIENCE), "", time.time()
         while True:
             claim = await self._fleet.claim(plan.key, name, past=past)
             if claim.known is not None:
@@ -72,16 +77,15 @@ class Turns:
                     if result is not None and self._counts(plan, result, since):
                         self._metrics.turns.labels("found").inc()
                         return result
-                    if result is not None and self._freshness.of(plan.key) is None:
+                    if wait.is_over or (result is not None and self._freshness.of(plan.key) is None):
                         return self._turn(plan, name, Claim(claim.standing), "old")
                     past = claim.token
                 case Standing.FAILED if claim.error is not None:
                     self._metrics.turns.labels("failed").inc()
                     self._failures.remember(plan, claim.error, lifetime=claim.lifetime)
                     raise claim.error
-                case Standing.THEIRS if patience.remaining and self._waiting < MOST_WAITING:
-                    await self._pause(min(pause, patience.remaining), stages)
-                    pause = min(pause * 1.5, LONGEST_PAUSE)
+                case Standing.THEIRS if wait.goes_on(claim.token, idle=self._idle()) and self._waiting < MOST_WAITING:
+                    await self._pause(wait.next_pause(), stages)
                 case Standing.THEIRS:
                     return self._turn(plan, name, Claim(claim.standing), "impatient")
                 case _:
@@ -119,3 +123,30 @@ class Turns:
         if known is not None:
             return known.is_of(result.version)
         return result.seen >= since or since - result.seen < self._window
+
+
+class _Wait:
+    """How long one flight waits for others, and how often it asks."""
+
+    def __init__(self, seconds: float) -> None:
+        self._all = Deadline.after(seconds)
+        # Mutable state: whom it waits for, until when if there is a free worker here, and the pause.
+        self._holder = ""
+        self._of_holder = self._all
+        self._pause = FIRST_PAUSE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has waited as long as anybody may."""
+        return not self._all.remaining
+
+    def goes_on(self, holder: str, *, idle: bool) -> bool:
+        """Whether to wait for this holder."""
+        if holder != self._holder:
+            self._holder, self._of_holder = holder, Deadline.after(IDLE_PATIENCE)
+        return not self.is_over and not (idle and not self._of_holder.remaining)
+
+    def next_pause(self) -> float:
+        """Seconds until the next question: more and more."""
+        pause, self._pause = self._pause, min(self._pause * 1.5, LONGEST_PAUSE)
+        return min(pause, self._all.remaining)

@@ -88,8 +88,8 @@ class RedisFleet:
 
     async def follow(self, ears: Ears) -> None:
         """Begin to listen; waits for the first greeting, though not for long."""
-        for work in (self._listen(ears), self._send(), self._renew()):
-            self._run(work, self._tasks)
+        for work in (lambda: self._listen(ears), self._send, self._renew):
+            self._run(self._for_ever(work), self._tasks)
         try:
             async with asyncio.timeout(0.5):
                 await self._greeted.wait()
@@ -138,13 +138,21 @@ class RedisFleet:
         asked = self._clock()
         keys = (self._epoch, self._of("v", key), self._of("t", name))
         token = secrets.token_hex(8)
-        reply = await self._link.call("CLAIM", keys, (token, int(self._lease * 1000), past))
-        if reply is None:
+        if self.away:
             return Claim(Standing.OURS)
+        # Ours until we know better: a turn may be granted to who left, or to whom the answer came too late.
+        self._held[name] = token
+        try:
+            reply = await self._link.call("CLAIM", keys, (token, int(self._lease * 1000), past))
+        except BaseException:
+            self.end(name, token, Standing.OURS)
+            raise
+        if reply is None:
+            return Claim(Standing.OURS, token)
         now, sight, state, owner, rest, lifetime = reply
         standing = Standing.THEIRS if state == "h" else Standing(state)
-        if standing is Standing.OURS:
-            self._held[name] = token
+        if standing is not Standing.OURS:
+            self._drop(name, token)
         error = error_of(rest) if standing is Standing.FAILED else None
         if standing is Standing.FAILED and error is None:
             standing = Standing.UNSAVED  # an error that only a newer version knows: find out
@@ -193,6 +201,14 @@ class RedisFleet:
         self._notes.append((name, keys, arguments))
         self._wake.set()
 
+    async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 -- a bug must not end the talking for good, and must be seen
+                _log.error("fleet_failed", exc_info=error)
+            await asyncio.sleep(self._rest * random.uniform(0.8, 1.2))  # noqa: S311 -- no secret
+
     async def _send(self) -> None:
         """Send notes, one after another."""
         while True:
@@ -210,16 +226,14 @@ class RedisFleet:
                 await self._link.call("RENEW", keys, (int(self._lease * 1000), *self._held.values()))
 
     async def _listen(self, ears: Ears) -> None:
-        """Greet Redis, then hear what is said, as long as it is there; for ever."""
-        while True:
-            if await self._greet(ears):
-                while self._link.there:
-                    messages = await self._link.listen(self._said, self._heard, seconds=LISTEN)
-                    for number, fields in messages or ():
-                        self._heard = number
-                        await self._heed(ears, fields)
-            self._greeted.set()
-            await asyncio.sleep(self._rest * random.uniform(0.8, 1.2))  # noqa: S311 -- no secret
+        """Greet Redis, then hear what is said, as long as it is there."""
+        if await self._greet(ears):
+            while self._link.there:
+                messages = await self._link.listen(self._said, self._heard, seconds=LISTEN)
+                for number, fields in messages or ():
+                    self._heard = number
+                    await self._heed(ears, fields)
+        self._greeted.set()
 
     async def _greet(self, ears: Ears) -> bool:
         reply = await self._link.greet((self._epoch, self._said, f"{self._prefix}probe"), (self._id, self._heard))

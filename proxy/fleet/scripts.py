@@ -24,6 +24,7 @@ local function sight(place)
   if not text then return {epoch, 'p', '', '', epoch} end
   local seen, purged, kind, modified, version = string.match(text, '^(%d+)|(%d+)|(%a)|([^|]*)|(.*)$')
   seen, purged = tonumber(seen), tonumber(purged)
+  if seen > now + 1000 then return {now, 'p', '', '', now} end -- the clock was set back: believe nothing for so long
   if seen <= epoch then return {epoch, 'p', '', '', epoch} end
   return {seen, kind, modified, version, math.max(purged, epoch)}
 end

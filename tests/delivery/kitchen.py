@@ -138,7 +138,15 @@ class Kitchen:
             freshness_window=WINDOW,
             failures=self.failures,
             metrics=self.metrics,
-            turns=Turns(self.fleet, self.results, self.freshness, self.failures, window=WINDOW, metrics=self.metrics),
+            turns=Turns(
+                self.fleet,
+                self.results,
+                self.freshness,
+                self.failures,
+                window=WINDOW,
+                idle=lambda: self.renderer._maker.idle,
+                metrics=self.metrics,
+            ),
             marks=Marks(self.originals, self.freshness, hosts=frozenset({"img.example.com"})),
         )
         self.purger = Purger(self.results, self.originals, self.freshness, self.failures, self.fleet)

@@ -18,6 +18,7 @@ from tests.fleet.conftest import Join, Replica, until
 from tests.servers.nginx import free_ports
 from tests.servers.redis import RedisServer
 
+ACL = "~imgbang:* +@read +@write +@scripting +@connection +time"
 GREETING = ("epoch", "said", "probe")
 
 
@@ -74,6 +75,27 @@ async def test_a_password(join: Join, tmp_path: Path) -> None:
         replica = await join(server, url=f"redis://:right@127.0.0.1:{server.port}/3")
 
         assert not replica.away
+
+
+async def test_few_rights(join: Join, tmp_path: Path) -> None:
+    """A user with no more rights than the documentation says can do everything."""
+    rights = ("--user", "img", "on", ">secret", *ACL.split())
+    with RedisServer(tmp_path / "redis", arguments=rights) as server:
+        url = f"redis://img:secret@127.0.0.1:{server.port}/0"
+        a, b = await join(server, url=url), await join(server, url=url)
+        claim = await a.claim("a.jpg", "a", past="")
+        assert await a.saved("a.jpg", "a", claim.token, version="v1", age=1)
+        await a.purge(Purge(prefixes=("x",)))
+        await until(lambda: b.heard.purges)
+        await b._link.call("RENEW", (b._epoch,), (1,))
+        await asyncio.sleep(0.2)  # it was seen after the purge beyond doubt
+        a.tell("a.jpg", Known("v1", 1.0, time.monotonic()))
+        await until(lambda: not a._notes)
+        await a.recall("x")
+
+        assert (await b.recall("a.jpg", elect=True)).known is not None
+        assert not a.away
+        assert not b.away
 
 
 async def test_full(join: Join, tmp_path: Path) -> None:

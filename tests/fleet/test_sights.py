@@ -122,6 +122,22 @@ async def test_a_purge_of_many_forgets_everything_seen_before(redis: RedisServer
     assert a.heard.purges == [Purge(prefixes=("x/é!",), fingerprints=("abc",))]
 
 
+async def test_a_clock_that_was_set_back(redis: RedisServer, join: Join) -> None:
+    """A sight from the future, as another server's clock may leave behind, is not believed."""
+    a, b = await join(redis), await join(redis)
+    await told(a, "a.jpg", seen("v1"))
+    future = int((time.time() + 3600) * 1000)
+
+    redis.ask("SET", b._of("v", "a.jpg"), f"{future}|0|v|1.0|v0", "PX", "60000")
+    believed = await version_of(b, "a.jpg")
+    redis.ask("DEL", b._of("v", "a.jpg"))
+    a._told.clear()
+    await told(a, "a.jpg", seen("v2"))
+
+    assert believed == "nothing"
+    assert await version_of(b, "a.jpg") == "v2"
+
+
 async def test_one_is_chosen_to_look(redis: RedisServer, join: Join) -> None:
     """Of those who would look at the same time one does; when it is slow, the next one does."""
     replicas = [await join(redis) for _ in range(3)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.delivery.answer import Outcome
+from proxy.delivery.turns import IDLE_PATIENCE
 from proxy.errors import CannotRender, NotAnImage, OriginalNotFound, OriginUnavailable, TruncatedImage
 from proxy.fleet.base import Known, Purge, Standing
 from proxy.fleet.redis import OUTCOME
@@ -189,6 +190,46 @@ async def test_a_slow_holder_holds_nobody_up(kitchens: tuple[Kitchen, Kitchen]) 
     a.workers.barrier.open()
     await first
     assert b.metrics.value("imgbang_turns_total", {"outcome": "impatient"}) == 1
+
+
+async def test_an_idle_replica_waits_less(kitchens: tuple[Kitchen, Kitchen]) -> None:
+    """With a free worker nobody waits long for one holder, however much time there is; without one it does."""
+    a, b = kitchens
+    a.renderer._deadline = b.renderer._deadline = 60.0
+    a.workers.barrier.close()
+    first = asyncio.create_task(a.answer(deadline=60))
+    await a.workers.barrier.reached()
+    b.source.add("other.jpg", b"dog")
+    b.workers.barrier.close()
+    others = [asyncio.create_task(b.answer(plan_of("other.jpg", width=width), deadline=60)) for width in (1, 2)]
+    await b.workers.barrier.reached(2)
+    busy = asyncio.create_task(b.answer(deadline=60))
+    await asyncio.sleep(IDLE_PATIENCE + 0.5)
+    waiting = not busy.done() and b.workers.rendered == 2
+
+    b.workers.barrier.open()
+    await asyncio.gather(*others)
+    answer = await asyncio.wait_for(busy, 2)
+
+    assert waiting
+    assert answer.outcome is Outcome.MISS
+    a.workers.barrier.open()
+    await first
+
+
+async def test_a_claim_that_is_given_up_holds_nobody_up(redis: RedisServer, join: Join) -> None:
+    """A turn that was granted to who left while asking is free at once."""
+    a, b = await join(redis), await join(redis)
+    asking = asyncio.create_task(a.claim("a.jpg", "a", past=""))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    since = time.monotonic()
+    while await standing(b) is not Standing.OURS:
+        await asyncio.sleep(0.01)
+
+    assert time.monotonic() - since < LEASE / 2
+    assert a._held == {}
 
 
 async def test_who_cannot_save_frees_the_others(kitchens: tuple[Kitchen, Kitchen]) -> None:
