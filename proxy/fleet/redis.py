@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import re
 import secrets
 import time
 from collections import OrderedDict, deque
@@ -44,6 +45,7 @@ MOST_TASKS = 200
 """Purges of others under way; the reader of messages waits for them beyond that."""
 
 _KINDS = {"v": True, "m": False}
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,2})?")
 
 
 class RedisFleet:
@@ -150,12 +152,15 @@ class RedisFleet:
         if reply is None:
             return Claim(Standing.OURS, token)
         now, sight, state, owner, rest, lifetime = reply
-        standing = Standing.THEIRS if state == "h" else Standing(state)
+        error = error_of(rest) if state == Standing.FAILED.value else None
+        if state == "h":
+            standing = Standing.THEIRS
+        elif state in (Standing.OURS.value, Standing.SAVED.value) or error is not None:
+            standing = Standing(state)
+        else:
+            standing = Standing.UNSAVED  # also what only a newer version can read: find out
         if standing is not Standing.OURS:
             self._drop(name, token)
-        error = error_of(rest) if standing is Standing.FAILED else None
-        if standing is Standing.FAILED and error is None:
-            standing = Standing.UNSAVED  # an error that only a newer version knows: find out
         return Claim(standing, owner, self._known(now, sight, asked), error, max(0, lifetime) / 1000)
 
     async def saved(self, key: str, name: str, token: str, *, version: str, age: float) -> bool:
@@ -282,7 +287,7 @@ class RedisFleet:
     def _known(self, now: int, sight: Sequence[Any], asked: float) -> Known | None:
         """A sight in our own terms: no younger than it was when we asked."""
         seen, kind, modified, version, _ = sight
-        if kind not in _KINDS:
+        if kind not in _KINDS or not _NUMBER.fullmatch(modified):
             return None
         return Known(version if _KINDS[kind] else None, float(modified), asked - max(0, now - seen) / 1000)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from proxy.cli.doctor import _redis
@@ -32,6 +34,27 @@ async def test_a_deployment_is_where_results_lie(redis: RedisServer, join: Join,
     assert len(prefixes) == 1
     assert isinstance(other, Replica.__bases__[0])
     assert other._prefix not in prefixes
+
+
+def test_without_the_client() -> None:
+    """Where the extra is not installed, everything works without Redis, and asking for it says what to install."""
+    program = """
+import sys
+sys.modules["redis"] = None
+import proxy.app
+from proxy.config import SettingsProblems, read_settings
+from proxy.metrics import Metrics
+from proxy.services import check_extras, fleet_of
+fleet_of(read_settings(), Metrics())
+for ask in (check_extras, lambda settings: fleet_of(settings, Metrics())):
+    try:
+        ask(read_settings({"redis": "redis://:secret@cache"}))
+    except SettingsProblems as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert done.stdout == "IMGBANG_REDIS: needs the extra imgbang[redis]\n" * 2, done.stderr
 
 
 async def test_doctor(redis: RedisServer, tmp_path: Path) -> None:

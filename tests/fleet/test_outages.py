@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,6 +77,43 @@ async def test_a_password(join: Join, tmp_path: Path) -> None:
         replica = await join(server, url=f"redis://:right@127.0.0.1:{server.port}/3")
 
         assert not replica.away
+
+
+async def test_encrypted(join: Join, tmp_path: Path) -> None:
+    """TLS, with an authority that is named in the URL; a certificate of a stranger is refused."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: Redis with TLS was not proven")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    port = free_ports(1)[0]
+    arguments = ("--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key))
+    with RedisServer(tmp_path / "redis", arguments=(*arguments, "--tls-auth-clients", "no")) as server:
+        url = f"rediss://localhost:{port}/0"
+        trusting = await join(server, url=f"{url}?ssl_ca_certs={certificate}")
+        careful = await join(server, url=url)
+
+        assert (trusting.away, careful.away) == (False, True)
+        await alone(careful)
+
+
+async def test_nonsense_in_redis(join: Join, redis: RedisServer) -> None:
+    """What no version of ours wrote is nothing that is known, and nobody's turn."""
+    replica = await join(redis)
+    now = int(time.time() * 1000)
+    redis.ask("SET", replica._of("v", "a.jpg"), f"{now}|0|v|yesterday|v1")
+    redis.ask("SET", replica._of("t", "a"), f"pondered|token|{now}|")
+    redis.ask("SET", replica._of("t", "b"), f'failed|token|{now}|["Nonsense", 1]')
+    redis.ask("XADD", replica._said, "*", "what", "seen", "data", "[]")
+    redis.ask("XADD", replica._said, "*", "what", "purge", "data", "{}")
+    redis.ask("XADD", replica._said, "*", "nothing", "at all")
+    redis.ask("XADD", replica._said, "*", "from", "x", "what", "presets", "data", "")
+    await until(lambda: replica.heard.presets)
+
+    assert (await replica.recall("a.jpg")).known is None
+    assert [(await replica.claim("a.jpg", name, past="")).standing for name in "ab"] == [Standing.UNSAVED] * 2
+    assert (replica.away, replica.heard.purges, replica.heard.sights) == (False, [], [])
 
 
 async def test_few_rights(join: Join, tmp_path: Path) -> None:
