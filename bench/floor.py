@@ -61,6 +61,12 @@ class Workers:
         cpu = sum(self._pool.map(task, map(str, paths), [box] * len(paths)))
         return Work(len(paths), time.perf_counter() - began, cpu)
 
+    def run_pairs(self, task: Callable[[str, Box], float], pairs: Sequence[tuple[Path, Box]]) -> Work:
+        """Do the task for every path with a size of its own."""
+        began = time.perf_counter()
+        cpu = sum(self._pool.map(task, [str(path) for path, _ in pairs], [box for _, box in pairs]))
+        return Work(len(pairs), time.perf_counter() - began, cpu)
+
 
 def _settle() -> None:
     os.environ["VIPS_CONCURRENCY"] = "1"

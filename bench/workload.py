@@ -37,10 +37,13 @@ class Box:
 
 BOXES = (Box("thumb", 50, 50, cover=True), Box("small", 400, 400), Box("large", 1200, 1200))
 
+PAGE = tuple(Box(f"w{side}", side, side) for side in (1200, 800, 400, 200, 50))
+"""What a browser picks from a `srcset`, if it were to pick all."""
+
 PRESETS = "\n".join(
     f'[presets.{box.preset}]\nwidth = {box.width}\nheight = {box.height}\nformat = "jpeg"\n'
     f'fit = "{"cover" if box.cover else "inside"}"\n'
-    for box in BOXES
+    for box in (*BOXES, *PAGE)
 )
 """The same boxes for imgbang. JPEG always, so that other formats cost their decoding and not their encoding."""
 

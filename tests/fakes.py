@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from proxy.errors import OriginalNotFound, OriginUnavailable, ProxyError, RangeRefused
+from proxy.errors import OriginalNotFound, OriginUnavailable, ProxyError, RangeRefused, RenderCrashed
 from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
 from proxy.plan.output import Format
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
@@ -160,6 +160,8 @@ class FakeWorkers:
     format: Format = Format.JPEG
     inspect_failure: ProxyError | None = None
     failure: ProxyError | None = None
+    together: list[int] = field(default_factory=list)
+    """How many were rendered together, each time."""
     timeouts: list[float] = field(default_factory=list)
     jobs: list[RenderJob] = field(default_factory=list)
     inspect_barrier: Barrier = field(default_factory=Barrier)
@@ -191,3 +193,17 @@ class FakeWorkers:
             body += b" with " + Path(overlay).read_bytes()
         Path(job.result_path).write_bytes(body)
         return RenderReport(self.format, len(body), 10, 10, 1, 0.001, 0.001, 1000)
+
+    async def run_together(
+        self, jobs: tuple[RenderJob, ...], *, timeout: float
+    ) -> tuple[RenderReport | ProxyError, ...]:
+        self.together.append(len(jobs))
+        outcomes: list[RenderReport | ProxyError] = []
+        for job in jobs:
+            try:
+                outcomes.append(await self.run(job, timeout=timeout))
+            except RenderCrashed:
+                raise
+            except ProxyError as error:
+                outcomes.append(error)
+        return tuple(outcomes)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from proxy.delivery.admission import Gate
 from proxy.delivery.answer import Stages
+from proxy.delivery.batches import Batch, Batches, Made, Order, Overlays, can_share
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.focal import focus_of
@@ -21,10 +23,10 @@ from proxy.delivery.learning import Learnt
 from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.staging import Staging
-from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError
+from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError, RenderCrashed, TooCostly
 from proxy.imaging.budget import choose_frames
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
-from proxy.imaging.sizes import begin, decoded_bytes
+from proxy.imaging.sizes import begin, decoded_bytes, shared_bytes
 from proxy.metrics import Metrics
 from proxy.plan.operations import Size, final_size
 from proxy.plan.plan import Plan
@@ -32,8 +34,8 @@ from proxy.plan.plan import Plan
 _FAIR_SHARE = 0.8
 """Of the longest time a worker may ever take: what is not done in so much of it never will be."""
 
-Overlays = tuple[tuple[str, str], ...]
-"""Keys of what is drawn on the picture, each with the path it is staged at."""
+_SMALL = 256 << 10
+"""Bytes of a result that are read back at once: it was written a moment ago, and a hop to a thread costs more."""
 
 
 class Workers(Protocol):
@@ -50,6 +52,15 @@ class Workers(Protocol):
 
     async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:  # noqa: ASYNC109 -- likewise
         """Render; the bytes are then at the job's `result_path`. DeadlinePassed after `timeout` seconds."""
+        ...
+
+    async def run_together(
+        self,
+        jobs: tuple[RenderJob, ...],
+        *,
+        timeout: float,  # noqa: ASYNC109 -- likewise
+    ) -> tuple[RenderReport | ProxyError, ...]:
+        """Render several pictures of one original; what came of each, in their order."""
         ...
 
 
@@ -79,6 +90,7 @@ class Maker:
         self._failures = failures
         self._metrics = metrics
         self._learnt = Learnt()
+        self._batches = Batches(self._make_together)
 
     @property
     def versions(self) -> str:
@@ -97,18 +109,9 @@ class Maker:
 
     async def make(self, plan: Plan, staged: Staged, overlays: Overlays, deadline: Deadline, stages: Stages) -> Result:
         """Render `plan` from its staged original; every ProxyError of gates and workers may come out."""
-        since = time.perf_counter()
-        async with self._render_gate.slot(deadline):
-            stages.add("queue", since)
-            header = await self._inspect(plan, staged, deadline, stages)
-            needed = header.estimated_bytes + pixel_bytes(plan, header, self._limits)
-            if needed > self._memory_gate.statistics.limit:
-                raise OriginalTooLarge("decoding the original needs more memory than this server allows")
-            async with self._memory_gate.slot(deadline, weight=needed):
-                since = time.perf_counter()
-                report, body = await self._run(plan, staged, overlays, deadline)
-                self._metrics.render_seconds.observe(time.perf_counter() - since)
-                stages.add("render", since)
+        order = Order(plan, overlays, deadline, stages)
+        made = await self._batches.join(staged, order) if can_share(plan) and not _moves(staged) else None
+        report, body = made or await self._make_alone(order, staged)
         version = staged.info.version
         return Result(
             body=body,
@@ -125,52 +128,131 @@ class Maker:
             etag=etag_of(version, plan, self._workers.versions),
         )
 
-    async def _inspect(self, plan: Plan, staged: Staged, deadline: Deadline, stages: Stages) -> SourceInfo:
+    async def _make_alone(self, order: Order, staged: Staged) -> Made:
+        since = time.perf_counter()
+        async with self._render_gate.slot(order.deadline):
+            order.stages.add("queue", since)
+            header = await self._inspect(order, staged)
+            async with self._admitted(header, pixel_bytes(order.plan, header, self._limits), order.deadline):
+                (outcome,) = await self._run([order], staged)
+        if isinstance(outcome, ProxyError):
+            raise outcome
+        return outcome
+
+    async def _make_together(self, batch: Batch) -> None:
+        since, staged = time.perf_counter(), batch.staged
+        async with self._render_gate.slot(batch.deadline):
+            self._batches.close(batch)
+            orders = batch.wanted
+            for order in orders:
+                order.stages.add("queue", since)
+            longest = max(orders, key=lambda order: order.deadline.at)
+            header = await self._inspect(longest, staged)
+            if len(orders) > 1 and _moves(staged):
+                for order in batch.wanted:
+                    order.answer.set_result(None)
+                return
+            needed = max(pixel_bytes(order.plan, header, self._limits) for order in orders)
+            if len(orders) > 1:
+                needed += shared_bytes(header)
+            outcomes: Sequence[Made | ProxyError | None]
+            async with self._admitted(header, needed, longest.deadline):
+                try:
+                    outcomes = await self._run(orders, staged)
+                except (RenderCrashed, TooCostly):
+                    if len(orders) == 1:
+                        raise
+                    outcomes = [None] * len(orders)  # one of them is to blame: each is tried alone
+        for order, outcome in zip(orders, outcomes, strict=True):
+            if order.answer.done():
+                continue
+            if isinstance(outcome, ProxyError):
+                order.answer.set_exception(outcome)
+            else:
+                order.answer.set_result(outcome)
+
+    @asynccontextmanager
+    async def _admitted(self, header: SourceInfo, pixels: int, deadline: Deadline) -> AsyncIterator[None]:
+        """Hold the memory that a decoder and its pixels need."""
+        needed = header.estimated_bytes + pixels
+        if needed > self._memory_gate.statistics.limit:
+            raise OriginalTooLarge("decoding the original needs more memory than this server allows")
+        async with self._memory_gate.slot(deadline, weight=needed):
+            yield
+
+    async def _inspect(self, order: Order, staged: Staged) -> SourceInfo:
         """The header of the original: read once for all variants, before any pixel."""
         since = time.perf_counter()
-        async with deadline.bound("render"), staged.lock:
+        async with order.deadline.bound("render"), staged.lock:
             if staged.inspected is None:
-                with self._timed(plan, deadline) as seconds:
+                with self._timed([order]) as seconds:
                     staged.inspected = await self._workers.inspect(str(staged.path), timeout=seconds)
-                stages.add("inspect", since)
+                order.stages.add("inspect", since)
             return staged.inspected
 
-    async def _run(
-        self, plan: Plan, staged: Staged, overlays: Overlays, deadline: Deadline
-    ) -> tuple[RenderReport, bytes]:
-        path = self._staging.new_path()
+    async def _run(self, orders: list[Order], staged: Staged) -> list[Made | ProxyError]:
+        """What a worker makes of the orders; where it is one, its failure is raised."""
+        since = time.perf_counter()
+        paths = [self._staging.new_path() for _ in orders]
         try:
-            with self._timed(plan, deadline) as seconds:
-                job = RenderJob(
-                    str(staged.path),
-                    str(path),
-                    plan.operations,
-                    plan.output,
-                    self._limits,
-                    overlays,
-                    seconds,
-                    focus_of(staged.info),
-                    starts=self._learnt.starts(plan),
+            with self._timed(orders) as seconds:
+                jobs = tuple(
+                    RenderJob(
+                        str(staged.path),
+                        str(path),
+                        order.plan.operations,
+                        order.plan.output,
+                        self._limits,
+                        order.overlays,
+                        min(seconds, order.deadline.remaining),
+                        focus_of(staged.info),
+                        starts=self._learnt.starts(order.plan),
+                    )
+                    for order, path in zip(orders, paths, strict=True)
                 )
-                report = await self._workers.run(job, timeout=seconds)
-                self._learnt.learn(plan, report.found)
-            return report, await asyncio.to_thread(path.read_bytes)
+                outcomes = await self._hand_over(jobs, seconds)
+            taken = time.perf_counter() - since
+            for order in orders:
+                self._metrics.render_seconds.observe(taken / len(orders))
+                order.stages.add("render", since)
+            return [
+                outcome if isinstance(outcome, ProxyError) else await self._read_back(order, outcome, path)
+                for order, outcome, path in zip(orders, outcomes, paths, strict=True)
+            ]
         except OSError as error:
             raise Overloaded("too busy: the result could not be read back; try again in 1 s") from error
         finally:
-            self._staging.discard(path)
+            for path in paths:
+                self._staging.discard(path)
+
+    async def _hand_over(self, jobs: tuple[RenderJob, ...], seconds: float) -> tuple[RenderReport | ProxyError, ...]:
+        if len(jobs) == 1:
+            return (await self._workers.run(jobs[0], timeout=seconds),)
+        return await self._workers.run_together(jobs, timeout=seconds)
+
+    async def _read_back(self, order: Order, report: RenderReport, path: Path) -> Made:
+        self._learnt.learn(order.plan, report.found)
+        if report.size <= _SMALL:
+            return report, path.read_bytes()  # noqa: ASYNC240 -- as small as what is read of a socket at once
+        return report, await asyncio.to_thread(path.read_bytes)
 
     @contextmanager
-    def _timed(self, plan: Plan, deadline: Deadline) -> Iterator[float]:
+    def _timed(self, orders: list[Order]) -> Iterator[float]:
         """Give a worker the seconds that are left; remember the picture that took about all there can be."""
-        seconds = min(self._render_timeout, deadline.remaining)
+        seconds = min(self._render_timeout, max(order.deadline.remaining for order in orders))
         try:
             yield seconds
         except DeadlinePassed as error:
             if seconds >= _FAIR_SHARE * min(self._render_timeout, self._deadline):
                 # The picture is to blame, not the queue before it.
-                self._failures.remember(plan, error)
+                for order in orders:
+                    self._failures.remember(order.plan, error)
             raise
+
+
+def _moves(staged: Staged) -> bool:
+    """Whether the original is known to have several frames."""
+    return staged.inspected is not None and staged.inspected.frames > 1
 
 
 def pixel_bytes(plan: Plan, header: SourceInfo, limits: RenderLimits) -> int:

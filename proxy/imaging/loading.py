@@ -76,10 +76,8 @@ def load(
     options: dict[str, object] = {"fail_on": failing(info.format, output)}
     if target is not None:
         options |= shrinking(info, target)
-    if info.format is Format.JPEG and target is not None:
-        header = open_original(path, info.format, limits)
-        if (decoded := decode_jpeg(path, info, target, header)) is not None:
-            return Picture((decoded,), orientation=info.orientation, notes=gain_map_note(path, info.format))
+    if target is not None and (picture := load_jpeg(path, info, limits, target)) is not None:
+        return picture
     if len(kept) == 1:
         image = with_stated_profile(open_original(path, info.format, limits, **options), path, info.format)
         notes = gain_map_note(path, info.format)
@@ -88,6 +86,16 @@ def load(
         return Picture((image,), orientation=info.orientation, notes=notes)
     strip = open_original(path, info.format, limits, n=kept[-1] + 1, **options)
     return split(strip, info, kept)
+
+
+def load_jpeg(path: str, info: SourceInfo, limits: RenderLimits, target: Size) -> Picture | None:
+    """The pixels of a JPEG, in memory; None for what is no JPEG, or one that is left to libvips."""
+    if info.format is not Format.JPEG:
+        return None
+    decoded = decode_jpeg(path, info, target, open_original(path, info.format, limits))
+    if decoded is None:
+        return None
+    return Picture((decoded,), orientation=info.orientation, notes=gain_map_note(path, info.format))
 
 
 def failing(found: Format, output: Output) -> str:

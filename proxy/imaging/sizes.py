@@ -66,6 +66,12 @@ def decoded_bytes(info: SourceInfo, target: Size | None) -> int:
     return size if size <= MOST_DECODED else 0
 
 
+def shared_bytes(info: SourceInfo) -> int:
+    """The most that the pixels take from which several pictures are scaled; with their halves, a third more."""
+    pixels = info.width * info.height * info.bands
+    return pixels * 4 // 3 if pixels <= MOST_DECODED else 0
+
+
 def check_sizes(operations: tuple[Operation, ...], info: SourceInfo, limits: RenderLimits, frames: int) -> Size:
     """The size of the result; ResultTooLarge if it, or a picture on the way to it, would be larger than allowed."""
     size = Size(info.width, info.height)

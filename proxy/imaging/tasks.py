@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from proxy.errors import ProxyError
 from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 
@@ -29,6 +30,14 @@ class Inspected:
     """What a worker says of an original, and of itself."""
 
     info: SourceInfo
+    resident_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What came of several renders, in the order of the jobs, and how large the worker is now."""
+
+    outcomes: tuple[RenderReport | ProxyError, ...]
     resident_bytes: int
 
 
@@ -60,6 +69,13 @@ def render_job(job: RenderJob) -> RenderReport:
     return worker.render_job(job)
 
 
+def render_together(jobs: tuple[RenderJob, ...]) -> Together:
+    """Render several pictures of one original from one decode."""
+    from proxy.imaging import worker  # noqa: PLC0415 -- see above
+
+    return worker.render_together(jobs)
+
+
 @dataclass(frozen=True, slots=True)
 class Tasks:
     """What a worker can be asked; tests put tasks in here that crash, hang or grow."""
@@ -68,3 +84,4 @@ class Tasks:
     warm_up: Callable[[], Greeting] = warm_up
     inspect: Callable[[str, RenderLimits], Inspected] = inspect_original
     render: Callable[[RenderJob], RenderReport] = render_job
+    together: Callable[[tuple[RenderJob, ...]], Together] = render_together

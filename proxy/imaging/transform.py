@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,35 +61,40 @@ _SEARCHING = 0.5
 """Of the same: what a search for a quality or a format may take, the decoding included."""
 _LONGEST_SEARCH = 6.0
 """Seconds, whatever the deadline."""
+Load = Callable[..., Picture]
+"""`loading.load`, or what stands in for it."""
 MOST_PLAYS = 65_535
 """What a WebP can count. A GIF counts the repetitions, libvips and a WebP the plays; a GIF without a count plays once,
 which libvips translates both ways."""
 
 
-def render(job: RenderJob) -> RenderReport:
-    """Make the picture that the job asks for and write it to the job's `result_path`."""
+def render(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load) -> RenderReport:
+    """Make the picture that the job asks for and write it to the job's `result_path`.
+
+    What is known of the original already, and pixels that others use as well, may be brought along.
+    """
     try:
-        return _render(job)
+        return _render(job, info, pixels)
     except BaseException:
         Path(job.result_path).unlink(missing_ok=True)
         raise
 
 
-def _render(job: RenderJob) -> RenderReport:
+def _render(job: RenderJob, info: SourceInfo | None, pixels: Load) -> RenderReport:
     if job.output.answer is Answer.PICTURE:
-        return _picture(job)
+        return _picture(job, info, pixels)
     return _report(job)
 
 
-def _picture(job: RenderJob) -> RenderReport:
+def _picture(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load) -> RenderReport:
     started = time.perf_counter()
-    info = inspect(job.path, job.limits)
+    info = info or inspect(job.path, job.limits)
     if passes(job, info) and not tells_position(job.path, info, job.limits):
         return _original(job, info)
     frames = choose_frames(info, job.operations, job.output, job.limits)
     check_sizes(job.operations, info, job.limits, len(frames.kept))
     with reading(job.path, info.format):
-        picture = make(job, info, frames)
+        picture = make(job, info, frames, pixels)
         targets = contenders(picture, info, job.output)
     decoded = time.perf_counter()
     limit = TimeLimit(started + min(_SEARCHING * job.seconds, _LONGEST_SEARCH))
@@ -176,10 +182,10 @@ def _report(job: RenderJob) -> RenderReport:
     )
 
 
-def make(job: RenderJob, info: SourceInfo, frames: Frames) -> Picture:
+def make(job: RenderJob, info: SourceInfo, frames: Frames, pixels: Load = load) -> Picture:
     """Decode, do the operations, and compute the pixels."""
     begun = begin(job.operations, info)
-    picture = load(job.path, info, job.output, job.limits, target=begun.target, kept=frames.kept)
+    picture = pixels(job.path, info, job.output, job.limits, target=begun.target, kept=frames.kept)
     if info.pages > 1:
         picture = picture.noting(f"first of {info.pages} pages")
     if frames.note:

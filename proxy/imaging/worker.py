@@ -24,7 +24,8 @@ from proxy.imaging.death import die_with_parent
 from proxy.imaging.fences import Fences, new_task, raise_fences
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
-from proxy.imaging.tasks import Greeting, Inspected
+from proxy.imaging.tasks import Greeting, Inspected, Together
+from proxy.imaging.together import render_each
 from proxy.imaging.transform import render
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Output, Target
@@ -78,6 +79,17 @@ def render_job(job: RenderJob) -> RenderReport:
     """Render, as a task."""
     with _task():
         return replace(render(job), resident_bytes=resident_bytes())
+
+
+def render_together(jobs: tuple[RenderJob, ...]) -> Together:
+    """Render several pictures of one original, as a task; each may take as much CPU as one alone."""
+    with _task():
+        outcomes = render_each(jobs, _new_share)
+        return Together(outcomes, resident_bytes())
+
+
+def _new_share() -> None:
+    new_task(_Worker.fences)
 
 
 @contextmanager

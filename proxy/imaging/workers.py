@@ -23,16 +23,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from proxy.errors import DeadlinePassed, Overloaded, RenderCrashed, TooCostly
+from proxy.errors import DeadlinePassed, Overloaded, ProxyError, RenderCrashed, TooCostly
 from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.process import RenderProcess, WorkerLost, WorkerSpent, start_process
 from proxy.imaging.slot import Slot, WorkerStatistics
-from proxy.imaging.tasks import Inspected, Tasks
+from proxy.imaging.tasks import Inspected, Tasks, Together
 
 __all__ = ["RenderWorkers", "WorkerStatistics"]
 
-T = TypeVar("T", Inspected, RenderReport)
+T = TypeVar("T", Inspected, RenderReport, Together)
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,20 @@ class RenderWorkers:
             Path(job.result_path).unlink(missing_ok=True)
 
         return await self._do(self._tasks.render, job, seconds=timeout, discard=discard)
+
+    async def run_together(
+        self,
+        jobs: tuple[RenderJob, ...],
+        *,
+        timeout: float,  # noqa: ASYNC109 -- the time for all of it
+    ) -> tuple[RenderReport | ProxyError, ...]:
+        """Render several pictures of one original; what came of each. Raises where the worker is lost or too late."""
+
+        def discard() -> None:
+            for job in jobs:
+                Path(job.result_path).unlink(missing_ok=True)
+
+        return (await self._do(self._tasks.together, jobs, seconds=timeout, discard=discard)).outcomes
 
     @property
     def statistics(self) -> WorkerStatistics:

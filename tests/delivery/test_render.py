@@ -498,9 +498,10 @@ async def test_memory_budget_is_shared(kitchen: Kitchen) -> None:
 async def test_full_queue_refuses(tmp_path: Path) -> None:
     """What finds no place to wait is refused at once, and gives its original back."""
     async with Kitchen(tmp_path, render_slots=1, render_queue=1) as kitchen:
-        kitchen.source.add("a.jpg", b"pixels")
+        for key in "abc":
+            kitchen.source.add(key, b"pixels")
         kitchen.workers.barrier.close()
-        renders = [asyncio.create_task(kitchen.answer(plan_of(width=width))) for width in (1, 2, 3)]
+        renders = [asyncio.create_task(kitchen.answer(plan_of(key))) for key in "abc"]
         await until(lambda: any(render.done() for render in renders))
         kitchen.workers.barrier.open()
         outcomes = await asyncio.gather(*renders, return_exceptions=True)
@@ -670,7 +671,8 @@ async def test_last_caller_leaves_a_queued_render(tmp_path: Path) -> None:
         blocker = asyncio.create_task(kitchen.answer(plan_of(width=99)))
         await kitchen.workers.barrier.reached()
         stay = [asyncio.create_task(kitchen.answer(plan_of(width=1))) for _ in range(100)]
-        leave = [asyncio.create_task(kitchen.answer(plan_of(width=2))) for _ in range(100)]
+        kitchen.source.add("b.jpg", b"pixels")
+        leave = [asyncio.create_task(kitchen.answer(plan_of("b.jpg"))) for _ in range(100)]
         await until(lambda: kitchen.render_gate.statistics.waiting == 2)
         for caller in [*stay[:99], *leave]:
             caller.cancel()

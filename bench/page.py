@@ -1,0 +1,168 @@
+"""A page: five sizes of each photo asked for at about the same time, beside five renders by plain libvips."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+
+import pyvips
+from PIL import Image
+
+from bench.figures import counted, middle, paired_ratio, turns
+from bench.floor import Work, Workers, thumbnail
+from bench.load import Generator
+from bench.report import Report
+from bench.servers import NO_CACHES, Imgbang, start_imgbang
+from bench.workload import JPEG, PAGE, Box, ColdNames, Photos, Request, gather_photos, image_path
+from proxy.imaging import library
+from proxy.imaging.job import RenderJob, RenderLimits
+from proxy.imaging.ssimulacra2 import Reference
+from proxy.imaging.together import render_each
+from proxy.imaging.transform import render
+from proxy.plan.operations import Resize
+from proxy.plan.output import ColourPolicy, Output, Target
+
+LIBVIPS, IMGBANG = "five libvips renders, no HTTP", "imgbang over HTTP"
+LARGE, SMALL = "8 MP and more", "below 8 MP"
+WORKERS = 2
+_LARGE_PIXELS = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Photos of about the same size."""
+
+    name: str
+    photos: tuple[str, ...]
+
+
+def page(photos: Path | None, *, repeats: int, rounds: int, connections: int) -> Report:
+    """Measure and print; the figures are medians over the repeats."""
+    report = Report("page", {"repeats": repeats, "rounds": rounds, "connections": connections, "workers": WORKERS})
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(TemporaryDirectory(prefix="imgbang-bench-")))
+        gathered = gather_photos(photos, home / "images")
+        kinds = _kinds(gathered)
+        works = _measure(home, gathered, kinds, repeats=repeats, rounds=rounds, connections=connections)
+        scores = _scores(home, gathered)
+    rows = [_row(works, kind, name) for kind in kinds for name in (LIBVIPS, IMGBANG)]
+    report.table(
+        f"Page: {len(PAGE)} sizes of each JPEG photo, two worker processes, nothing stored",
+        ["photos", "contender", "pages/s", "of libvips", "CPU ms/page", "of libvips, by CPU"],
+        rows,
+        note=f"Medians of {repeats} repeats of {rounds} rounds; ratios are of pairs: median (lowest–highest). Goals: "
+        f"2.5 times libvips ({LARGE}), 1.8 times ({SMALL}).",
+    )
+    report.table(
+        "Page: SSIMULACRA2 of each size, mean (lowest)",
+        ["box", "libvips", "alone", "from one decode", "from one decode, of alone"],
+        [[str(box), *(f"{mean(column):.1f} ({min(column):.1f})" for column in scores[box])] for box in PAGE],
+        note="Of a full decode and Lanczos (Pillow); the last column is of the picture rendered alone. Without losses of "
+        "an encoder, and without conversion of colours.",
+    )
+    report.raw = {
+        f"{name}, {kind}": [{"rate": work.rate, "cpu_ms": work.cpu_ms} for work in found]
+        for (name, kind), found in works.items()
+    }
+    return report
+
+
+def _kinds(photos: Photos) -> list[Kind]:
+    found = defaultdict(list)
+    for name in photos.only(JPEG):
+        with Image.open(photos.root / "c0" / name) as image:
+            found[LARGE if image.width * image.height >= _LARGE_PIXELS else SMALL].append(name)
+    return [Kind(name, tuple(found[name])) for name in (LARGE, SMALL) if found[name]]
+
+
+def _measure(
+    home: Path, photos: Photos, kinds: list[Kind], *, repeats: int, rounds: int, connections: int
+) -> dict[tuple[str, str], list[Work]]:
+    names = {kind.name: ColdNames(photos, list(kind.photos)) for kind in kinds}
+    works: dict[tuple[str, str], list[Work]] = defaultdict(list)
+    with Generator() as generator, Workers(WORKERS) as workers:
+        for number, order in enumerate(turns([LIBVIPS, IMGBANG], repeats)):
+            env = {**NO_CACHES, "IMGBANG_RENDER_WORKERS": str(WORKERS)}
+            with start_imgbang(home / f"imgbang-{number}", photos.root, env) as server:
+                for kind in kinds:
+                    _ask(generator, server, names[kind.name].rounds(1), connections)  # warm up
+                    keys = names[kind.name].rounds(rounds)
+                    for name in order:
+                        if name == LIBVIPS:
+                            work = _render(workers, [photos.root / key for key in keys])
+                        else:
+                            work = _ask(generator, server, keys, connections)
+                        works[name, kind.name].append(work)
+    return works
+
+
+def _render(workers: Workers, paths: Sequence[Path]) -> Work:
+    """Five renders of each; a page is the unit."""
+    done = workers.run_pairs(thumbnail, [(path, box) for path in paths for box in PAGE])
+    return Work(len(paths), done.seconds, done.cpu)
+
+
+def _ask(generator: Generator, server: Imgbang, keys: list[str], connections: int) -> Work:
+    requests = [Request("page", image_path(key, box)) for key in keys for box in PAGE]
+    before = sum(server.cpu_seconds())
+    run = generator.closed(server.url, requests, connections)
+    if set(run.statuses) != {200}:
+        raise SystemExit(f"imgbang answers {counted(run.statuses)}: there is nothing to compare")
+    return Work(len(keys), run.seconds, sum(server.cpu_seconds()) - before)
+
+
+def _row(works: dict[tuple[str, str], list[Work]], kind: Kind, name: str) -> list[object]:
+    own, theirs = works[name, kind.name], works[LIBVIPS, kind.name]
+    rates = paired_ratio([work.rate for work in own], [work.rate for work in theirs])
+    by_cpu = paired_ratio([work.cpu_ms for work in theirs], [work.cpu_ms for work in own])
+    rate, cpu = middle([work.rate for work in own]), middle([work.cpu_ms for work in own])
+    return [f"{len(kind.photos)} of {kind.name}", name, rate, str(rates), cpu, str(by_cpu)]
+
+
+def _scores(home: Path, photos: Photos) -> dict[Box, tuple[list[float], ...]]:
+    """For each size: of libvips, alone, from one decode, and of the last two of each other; one for each photo."""
+    library.start()
+    os.environ.setdefault("VIPS_CONCURRENCY", "1")
+    scores: dict[Box, tuple[list[float], ...]] = {box: ([], [], [], []) for box in PAGE}
+    for name in photos.only(JPEG):
+        path = photos.root / "c0" / name
+        results = {box: home / f"result-{box.width}.png" for box in PAGE}
+        # Colours as they are: what is compared is the scaling.
+        jobs = [_job(path, box, results[box]) for box in PAGE]
+        render_each(tuple(jobs), lambda: None)
+        with Image.open(path) as image:
+            image.load()
+            for box, job in zip(PAGE, jobs, strict=True):
+                together = _opened(results[box])
+                render(job)
+                alone = _opened(results[box])
+                size = (alone.width, alone.height)
+                reference = Reference(_in_memory(image.resize(size, Image.Resampling.LANCZOS)))
+                theirs = pyvips.Image.thumbnail(str(path), size[0], height=size[1], size="force", no_rotate=True)
+                compared = (reference.score(theirs), reference.score(alone), reference.score(together))
+                for column, score in zip(scores[box], (*compared, Reference(alone).score(together)), strict=True):
+                    column.append(score)
+    return scores
+
+
+def _job(path: Path, box: Box, result: Path) -> RenderJob:
+    operations = (Resize(box.width, box.height),)
+    return RenderJob(
+        str(path), str(result), operations, Output(Target.PNG, effort=0, colour=ColourPolicy.KEEP), RenderLimits()
+    )
+
+
+def _opened(path: Path) -> pyvips.Image:
+    return pyvips.Image.pngload(str(path)).copy_memory()
+
+
+def _in_memory(image: Image.Image) -> pyvips.Image:
+    rgb = image.convert("RGB")
+    pixels = pyvips.Image.new_from_memory(rgb.tobytes(), rgb.width, rgb.height, 3, "uchar")
+    return pixels.copy(interpretation="srgb")
