@@ -8,7 +8,8 @@ standard or the library learns tomorrow is out until somebody has thought about 
    JPEG, GIF or WebP within a `data:` URL.
 3. CSS, in style elements and in every attribute: no @import and no other @-rule that fetches; `url()` leads into the
    document; a text with backslashes is dropped, because escapes could spell anything.
-4. No DOCTYPE, no entities in texts, no processing instructions, no XInclude. Entities in attributes unfold within
+4. References that unfold into more than a renderer can draw in a second: see `unfolding.py`.
+5. No DOCTYPE, no entities in texts, no processing instructions, no XInclude. Entities in attributes unfold within
    libxml2's limits, because Illustrator writes namespaces that way.
 
 An original that is served as it is stays as it is, and goes out under a Content-Security-Policy that runs and fetches
@@ -27,6 +28,8 @@ from proxy.errors import CannotRender, NotAnImage, OriginalTooLarge
 
 if importlib.util.find_spec("lxml"):
     from lxml import etree
+
+    from proxy.imaging.unfolding import MOST_DRAWN, unfolded
 
     CLEANER_VERSION: str | None = etree.__version__
 else:
@@ -102,6 +105,8 @@ def clean(data: bytes) -> CleanSvg:
     removed: set[str] = set()
     for element in list(root.iter()):
         _clean_element(element, removed)
+    if unfolded(root) > MOST_DRAWN:
+        raise OriginalTooLarge(f"an SVG may unfold into {MOST_DRAWN} elements, this one has more")
     return CleanSvg(etree.tostring(root, encoding="utf-8", with_tail=False), tuple(sorted(removed)))
 
 
