@@ -93,6 +93,7 @@ def test_every_size_shows_the_same_face(studio: Studio) -> None:
         middles.append((int(np.argmin(differences)) + side / 2) / scaled.shape[1])
 
     assert max(middles) - min(middles) < 0.02
+    assert middles[0] > 0.6  # at the face, and not in the middle of the picture
 
 
 def test_of_several_faces_all_are_inside(studio: Studio) -> None:

@@ -444,11 +444,11 @@ def test_two_thousand_presets_are_read_in_a_second() -> None:
     """The largest file that is allowed does not hold a reload up."""
     text = "".join(f'[presets.p{number}]\nwidth = {number + 1}\nfit = "inside"\n' for number in range(2000))
 
-    started = time.perf_counter()
+    started = time.process_time()  # what it costs, and not what else the machine does
     snapshot = read_presets(text)
 
     assert len(snapshot.presets) == 2000
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_shipped_presets_are_valid() -> None:
