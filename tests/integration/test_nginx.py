@@ -244,7 +244,7 @@ def test_stale_while_imgbang_is_dead(own_site: Site) -> None:
     assert own_site.nginx.get(unknown).status == 502
 
     own_site.imgbang.start()
-    deadline = time.monotonic() + 10  # three failures, and nginx leaves a replica alone for five seconds
+    deadline = time.monotonic() + 10  # three failures, and nginx leaves a replica alone for two seconds
     while (reply := own_site.nginx.get(unknown)).status != 200:
         assert time.monotonic() < deadline, reply.body
         time.sleep(0.1)

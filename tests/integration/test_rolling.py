@@ -22,6 +22,8 @@ pytestmark = pytest.mark.integration
 
 RATE = 25.0
 """Requests a second: every other one for a URL that nginx has never seen."""
+FAIL_TIMEOUT = 2.0
+"""Seconds for which nginx leaves a replica alone that has failed."""
 
 
 class Fleet:
@@ -92,7 +94,7 @@ def test_a_rolling_restart_loses_nothing(fleet: Fleet) -> None:
         for replica in fleet.replicas:
             ends.append(replica.stop())
             replica.start()
-            time.sleep(0.5)
+            time.sleep(FAIL_TIMEOUT + 0.5)  # as nginx/replicas.conf asks for
 
     outcomes = fleet.under_load(restart)
 

@@ -104,7 +104,7 @@ class NginxServer:
             _edit(etc / "nginx.conf", "worker_processes auto;", "user root;\nworker_processes auto;")
         _edit(etc / "status.conf", "127.0.0.1:8081", f"127.0.0.1:{self.status_port}")
         (etc / "listen.conf").write_text(f"listen 127.0.0.1:{self.port} default_server backlog=1024;\nserver_name _;\n")
-        servers = (f"server 127.0.0.1:{port} max_fails=3 fail_timeout=5s;" for port in self.replicas)
+        servers = (f"server 127.0.0.1:{port} max_fails=3 fail_timeout=2s;" for port in self.replicas)
         (etc / "replicas.conf").write_text("\n".join(servers))
         extra = "include accept.conf;\n" * self.classes + self.extra
         _edit(etc / "imgbang.conf", "    include listen.conf;", f"    include listen.conf;\n{extra}")
