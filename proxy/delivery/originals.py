@@ -180,7 +180,7 @@ class Originals:
             self._check_size(info.size)
             self._reserve(path, info.size)
             try:
-                size, checksum = await self._receive(opened.chunks, path, info.size)
+                size, checksum = await self._receive(opened.chunks, path, info)
             except OSError as error:
                 raise Overloaded("too busy: the original cannot be staged; try again in 1 s") from error
         # Where the store cannot tell one version from another, the bytes themselves do.
@@ -188,10 +188,10 @@ class Originals:
         question.learn(info.version, info.modified)
         return info
 
-    async def _receive(self, chunks: AsyncIterator[bytes], path: Path, promised: int) -> tuple[int, int]:
-        """Write the body to a new file; its length and CRC-32. `promised` 0: the store does not tell the length."""
-        received = 0
-        file = StagedFile(path)
+    async def _receive(self, chunks: AsyncIterator[bytes], path: Path, info: ObjectInfo) -> tuple[int, int]:
+        """Write the body to a new file; its length, and its CRC-32 where nothing else tells its version."""
+        received, promised = 0, info.size  # 0: the store does not tell the length
+        file = StagedFile(path, summed=not info.version)
         # Buckets send small pieces, and a hop to a thread costs more than writing one: several go together.
         waiting: list[bytes] = []
         held = 0
@@ -206,7 +206,8 @@ class Originals:
                 if held >= _WRITE_BYTES:
                     await asyncio.to_thread(file.write, b"".join(waiting))
                     waiting, held = [], 0
-            await asyncio.to_thread(file.write, b"".join(waiting))
+            if waiting:
+                await asyncio.to_thread(file.write, b"".join(waiting))
         finally:
             file.close()
         if promised and received != promised:
