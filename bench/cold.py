@@ -14,6 +14,7 @@ from bench.figures import counted, middle, paired_ratio, turns
 from bench.floor import DECODER, Work, Workers, decode, thumbnail
 from bench.load import Generator
 from bench.report import Report
+from bench.scaling import add_scores, scores_of
 from bench.servers import NO_CACHES, Imgbang, start_imgbang
 from bench.workload import (
     BOXES,
@@ -45,13 +46,13 @@ class Cold:
 
     def __init__(self, home: Path, photos: Path | None, peers: Mapping[str, str], connections: int) -> None:
         self._home = home
-        self._photos = gather_photos(photos, home / "images")
+        self.photos = gather_photos(photos, home / "images")
         self._peers = peers
         self._connections = connections
-        self._jpegs = ColdNames(self._photos, self._photos.only(JPEG))
-        self.others = self._photos.only(OTHERS)
-        self._other_names = ColdNames(self._photos, self.others, seed=2) if self.others else None
-        self.images = len(self._photos.only(JPEG))
+        self._jpegs = ColdNames(self.photos, self.photos.only(JPEG))
+        self.others = self.photos.only(OTHERS)
+        self._other_names = ColdNames(self.photos, self.others, seed=2) if self.others else None
+        self.images = len(self.photos.only(JPEG))
         self.works: dict[tuple[str, str], list[Work]] = defaultdict(list)
         """By contender and size, one for each repeat."""
         self.front_cpu: dict[str, list[float]] = defaultdict(list)
@@ -63,7 +64,7 @@ class Cold:
         with Generator() as generator, Workers(WORKERS) as workers:
             for number, order in enumerate(turns(names, repeats)):
                 env = {**NO_CACHES, "IMGBANG_RENDER_WORKERS": str(WORKERS)}
-                with start_imgbang(self._home / f"imgbang-{number}", self._photos.root, env) as server:
+                with start_imgbang(self._home / f"imgbang-{number}", self.photos.root, env) as server:
                     tools = Tools(generator, workers, server)
                     self._warm_up(tools)
                     for box in BOXES:
@@ -74,7 +75,7 @@ class Cold:
 
     def _warm_up(self, tools: Tools) -> None:
         keys = self._jpegs.rounds(1)
-        paths = [self._photos.root / key for key in keys]
+        paths = [self.photos.root / key for key in keys]
         tools.workers.run(decode, paths, BOXES[1])
         tools.workers.run(thumbnail, paths, BOXES[1])
         tools.generator.closed(
@@ -82,7 +83,7 @@ class Cold:
         )
 
     def _once(self, name: str, box: Box, keys: list[str], tools: Tools) -> None:
-        paths = [self._photos.root / key for key in keys]
+        paths = [self.photos.root / key for key in keys]
         if name == FLOOR:
             work = tools.workers.run(decode, paths, box)
         elif name == LIBVIPS:
@@ -100,7 +101,7 @@ class Cold:
         keys = self._other_names.rounds(1)
         for name in order:
             if name == LIBVIPS:
-                work = tools.workers.run(thumbnail, [self._photos.root / key for key in keys], BOXES[1])
+                work = tools.workers.run(thumbnail, [self.photos.root / key for key in keys], BOXES[1])
             elif name == IMGBANG:
                 work = self._ask(tools, keys, BOXES[1], note="others")
             else:
@@ -139,6 +140,7 @@ def cold(photos: Path | None, *, repeats: int, rounds: int, connections: int, pe
         home = Path(stack.enter_context(TemporaryDirectory(prefix="imgbang-bench-")))
         run = Cold(home, photos, peers, connections)
         run.measure(repeats, rounds)
+        scores = scores_of(home, run.photos, BOXES)
     rows = [_row(run, str(box), name) for box in BOXES for name in (FLOOR, LIBVIPS, IMGBANG, *peers)]
     report.table(
         f"Cold: {run.images} JPEG photos, two worker processes, nothing stored",
@@ -156,6 +158,7 @@ def cold(photos: Path | None, *, repeats: int, rounds: int, connections: int, pe
         note=f"Medians of {repeats} repeats of {rounds} rounds; ratios are of pairs: median (lowest–highest). "
         f"Failed answers of peers: {counted(run.failures) or 'none'}.",
     )
+    add_scores(report, "Cold", scores)
     if run.others:
         other_rows = [
             [

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from tempfile import TemporaryDirectory
 
-import pyvips
 from PIL import Image
 
 from bench.figures import counted, middle, paired_ratio, turns
 from bench.floor import Work, Workers, thumbnail
 from bench.load import Generator
 from bench.report import Report
+from bench.scaling import add_scores, scores_of
 from bench.servers import NO_CACHES, Imgbang, start_imgbang
-from bench.workload import JPEG, PAGE, Box, ColdNames, Photos, Request, gather_photos, image_path
-from proxy.imaging import library
-from proxy.imaging.job import RenderJob, RenderLimits
-from proxy.imaging.ssimulacra2 import Reference
-from proxy.imaging.together import render_each
-from proxy.imaging.transform import render
-from proxy.plan.operations import Resize
-from proxy.plan.output import ColourPolicy, Output, Target
+from bench.workload import JPEG, PAGE, ColdNames, Photos, Request, gather_photos, image_path
 
 LIBVIPS, IMGBANG = "five libvips renders, no HTTP", "imgbang over HTTP"
 LARGE, SMALL = "8 MP and more", "below 8 MP"
@@ -50,7 +41,7 @@ def page(photos: Path | None, *, repeats: int, rounds: int, connections: int) ->
         gathered = gather_photos(photos, home / "images")
         kinds = _kinds(gathered)
         works = _measure(home, gathered, kinds, repeats=repeats, rounds=rounds, connections=connections)
-        scores = _scores(home, gathered)
+        scores = scores_of(home, gathered, PAGE)
     rows = [_row(works, kind, name) for kind in kinds for name in (LIBVIPS, IMGBANG)]
     report.table(
         f"Page: {len(PAGE)} sizes of each JPEG photo, two worker processes, nothing stored",
@@ -59,13 +50,7 @@ def page(photos: Path | None, *, repeats: int, rounds: int, connections: int) ->
         note=f"Medians of {repeats} repeats of {rounds} rounds; ratios are of pairs: median (lowest–highest). Goals: "
         f"2.5 times libvips ({LARGE}), 1.8 times ({SMALL}).",
     )
-    report.table(
-        "Page: SSIMULACRA2 of each size, mean (lowest)",
-        ["box", "libvips", "alone", "from one decode", "from one decode, of alone"],
-        [[str(box), *(f"{mean(column):.1f} ({min(column):.1f})" for column in scores[box])] for box in PAGE],
-        note="Of a full decode and Lanczos (Pillow); the last column is of the picture rendered alone. Without losses of "
-        "an encoder, and without conversion of colours.",
-    )
+    add_scores(report, "Page", scores)
     report.raw = {
         f"{name}, {kind}": [{"rate": work.rate, "cpu_ms": work.cpu_ms} for work in found]
         for (name, kind), found in works.items()
@@ -123,46 +108,3 @@ def _row(works: dict[tuple[str, str], list[Work]], kind: Kind, name: str) -> lis
     by_cpu = paired_ratio([work.cpu_ms for work in theirs], [work.cpu_ms for work in own])
     rate, cpu = middle([work.rate for work in own]), middle([work.cpu_ms for work in own])
     return [f"{len(kind.photos)} of {kind.name}", name, rate, str(rates), cpu, str(by_cpu)]
-
-
-def _scores(home: Path, photos: Photos) -> dict[Box, tuple[list[float], ...]]:
-    """For each size: of libvips, alone, from one decode, and of the last two of each other; one for each photo."""
-    library.start()
-    os.environ.setdefault("VIPS_CONCURRENCY", "1")
-    scores: dict[Box, tuple[list[float], ...]] = {box: ([], [], [], []) for box in PAGE}
-    for name in photos.only(JPEG):
-        path = photos.root / "c0" / name
-        results = {box: home / f"result-{box.width}.png" for box in PAGE}
-        # Colours as they are: what is compared is the scaling.
-        jobs = [_job(path, box, results[box]) for box in PAGE]
-        render_each(tuple(jobs), lambda: None)
-        with Image.open(path) as image:
-            image.load()
-            for box, job in zip(PAGE, jobs, strict=True):
-                together = _opened(results[box])
-                render(job)
-                alone = _opened(results[box])
-                size = (alone.width, alone.height)
-                reference = Reference(_in_memory(image.resize(size, Image.Resampling.LANCZOS)))
-                theirs = pyvips.Image.thumbnail(str(path), size[0], height=size[1], size="force", no_rotate=True)
-                compared = (reference.score(theirs), reference.score(alone), reference.score(together))
-                for column, score in zip(scores[box], (*compared, Reference(alone).score(together)), strict=True):
-                    column.append(score)
-    return scores
-
-
-def _job(path: Path, box: Box, result: Path) -> RenderJob:
-    operations = (Resize(box.width, box.height),)
-    return RenderJob(
-        str(path), str(result), operations, Output(Target.PNG, effort=0, colour=ColourPolicy.KEEP), RenderLimits()
-    )
-
-
-def _opened(path: Path) -> pyvips.Image:
-    return pyvips.Image.pngload(str(path)).copy_memory()
-
-
-def _in_memory(image: Image.Image) -> pyvips.Image:
-    rgb = image.convert("RGB")
-    pixels = pyvips.Image.new_from_memory(rgb.tobytes(), rgb.width, rgb.height, 3, "uchar")
-    return pixels.copy(interpretation="srgb")
