@@ -19,6 +19,11 @@ from bench.overload import overload as run_overload
 from bench.page import page as run_page
 from bench.quality import quality as run_quality
 from bench.replicas import replicas as run_replicas
+from bench.scale.command import scale as run_scale
+from bench.scale.fleet import fleet as run_fleet
+from bench.scale.measuring import measure_costs
+from bench.scale.scenarios import STEPS
+from bench.scale.sizing import Prices, Shape
 from bench.soak import soak as run_soak
 from bench.workload import BOXES
 from proxy.plan.output import ColourPolicy
@@ -179,6 +184,59 @@ def replicas(
 ) -> None:
     """Hits with Redis and without, and the calls that each kind of request makes."""
     run_replicas(photos, repeats=repeats, seconds=seconds, connections=connections).save()
+
+
+@app.command()
+def costs(
+    photos: Directory = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Renders of each size; four times as many of small ones.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 2.0,
+    connections: Connections = 8,
+) -> None:
+    """CPU of every kind of answer, on S3 and behind nginx: what `scale` calculates with."""
+    measure_costs(photos, repeats=repeats, seconds=seconds, connections=connections).save()
+
+
+@app.command()
+def scale(
+    *,
+    step: Annotated[
+        list[str] | None, typer.Option(help=f"One of {', '.join(STEPS)}; may be given several times.")
+    ] = None,
+    requests: Annotated[int, typer.Option(min=1000, help="Requests simulated for each.")] = 1_000_000,
+    exponent: Annotated[float, typer.Option(min=0.0, help="Of Zipf's law over pictures.")] = 0.9,
+    utilisation: Annotated[float, typer.Option(min=0.05, max=0.95, help="How busy workers and fronts may be.")] = 0.6,
+    cores: Annotated[int, typer.Option(min=1, help="Render workers of one replica.")] = 4,
+    seed: int = 1,
+    trouble: Annotated[bool, typer.Option(help="Restarts, edits and purges as well.")] = True,
+) -> None:
+    """From one box to internet scale, simulated with measured costs."""
+    if unknown := set(step or []) - set(STEPS):
+        raise typer.BadParameter(f"expected one of {', '.join(STEPS)}, got {', '.join(sorted(unknown))}")
+    shape = Shape(cores=cores, utilisation=utilisation)
+    run_scale(
+        steps=step or list(STEPS),
+        requests=requests,
+        exponent=exponent,
+        seed=seed,
+        trouble=trouble,
+        shape=shape,
+        prices=Prices(),
+    ).save()
+
+
+@app.command()
+def fleet(
+    *,
+    photos: Directory = None,
+    rate: Annotated[float, typer.Option(min=1.0, help="Requests a second.")] = 40.0,
+    seconds: Annotated[float, typer.Option(min=10.0, help="Length of the load.")] = 80.0,
+    connections: Connections = 300,
+    exponent: Annotated[float, typer.Option(min=0.0, help="Of Zipf's law over pictures.")] = 0.9,
+    redis: Annotated[bool, typer.Option(help="With a Redis for all replicas.")] = False,
+) -> None:
+    """Three replicas behind nginx on S3: predicted and measured, restarts, an edit, a herd."""
+    run_fleet(photos, rate=rate, seconds=seconds, connections=connections, exponent=exponent, redis=redis).save()
 
 
 def _peer(text: str) -> tuple[str, str]:
