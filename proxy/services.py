@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy import logs
-from proxy.config import Settings, SettingsProblems, store_settings
+from proxy.config import Settings, store_settings
 from proxy.delivery.admission import Gate
 from proxy.delivery.failures import RecentFailures
-from proxy.delivery.focal import FOLDER, FocalPoints, FocalSource
+from proxy.delivery.focal import FocalPoints
 from proxy.delivery.freshness import Freshness
 from proxy.delivery.making import Maker
 from proxy.delivery.marks import Marks
@@ -28,23 +28,15 @@ from proxy.delivery.saving import Saver
 from proxy.delivery.staging import Staging
 from proxy.delivery.turns import Turns
 from proxy.fleet.base import Ears, Fleet
-from proxy.fleet.connect import EXTRA, connect_fleet, has_client
-from proxy.imaging.extras import missing_extra
-from proxy.imaging.fences import Fences
-from proxy.imaging.job import RenderLimits
 from proxy.imaging.workers import RenderWorkers
 from proxy.metrics import Metrics
-from proxy.plan.animation import OverBudget
-from proxy.plan.output import Format, Target
+from proxy.places import connect_saver, connect_stores, fleet_of
 from proxy.plan.planner import Planner, PresetBook
 from proxy.reload import BUCKET_INTERVAL, FILE_INTERVAL, BucketLook, FileLook, PresetWatcher
-from proxy.setting_values import MIB, host_names, words_of
-from proxy.stores.base import Source, Store
-from proxy.stores.breaker import GuardedSource, GuardedStore
-from proxy.stores.connect import connect, connect_source, file_path
-from proxy.stores.hidden import HidingSource
-from proxy.stores.metered import MeteredSource, MeteredStore
-from proxy.stores.routed import RoutedSource
+from proxy.sections import auto_candidates, check_extras, gates, render_limits, worker_fences
+from proxy.setting_values import host_names
+from proxy.stores.breaker import GuardedSource
+from proxy.stores.connect import connect_source
 
 _log = logs.get("services")
 
@@ -109,9 +101,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         watcher = await _watch_presets(stack, settings, book, metrics)
         fleet = fleet_of(settings, metrics)
         stack.push_async_callback(fleet.close)
-        breakers: dict[str, GuardedSource] = {}
-        focal_points = await _connect_focal_points(stack, settings, metrics)
-        source, store = await _connect(stack, settings, metrics, breakers, focal_points)
+        stores = await connect_stores(stack, settings, metrics)
         staging = _start_staging(stack, settings)
         limits = render_limits(settings)
         workers = RenderWorkers(
@@ -124,10 +114,10 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         # First the way back: a start that fails half-way must not leave processes behind.
         stack.push_async_callback(workers.close)
         await workers.start()
-        gates = _gates(settings)
+        limited = gates(settings)
         memory: MemoryCache[Result] = MemoryCache(limit=settings.cache_bytes, entry_limit=settings.cache_entry_bytes)
         results = Results(
-            store,
+            stores.results,
             memory,
             save_slots=settings.save_slots,
             save_bytes=settings.save_bytes,
@@ -137,7 +127,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         grace = Grace(settings.shutdown_grace)
         stack.push_async_callback(_drain, results, grace)
         freshness = Freshness(
-            source,
+            stores.originals,
             window=settings.freshness,
             negative_ttl=settings.negative_ttl,
             metrics=metrics,
@@ -146,9 +136,9 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(freshness.close)
         originals = Originals(
-            source,
+            stores.originals,
             staging,
-            gates["fetch"],
+            limited["fetch"],
             freshness,
             max_bytes=settings.max_source_bytes,
             fetch_timeout=settings.fetch_timeout,
@@ -159,8 +149,8 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
         failures = RecentFailures(lifetime=settings.negative_ttl)
         maker = Maker(
             workers=workers,
-            render_gate=gates["render"],
-            memory_gate=gates["memory"],
+            render_gate=limited["render"],
+            memory_gate=limited["memory"],
             staging=staging,
             limits=limits,
             deadline=settings.deadline,
@@ -196,104 +186,19 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             book=book,
             planner=Planner(book, candidates=auto_candidates(settings)),
             renderer=renderer,
-            passthrough=Passthrough(source, gates["stream"], freshness),
+            passthrough=Passthrough(stores.originals, limited["stream"], freshness),
             purger=purger,
-            saver=await _saver(stack, settings, purger),
-            focal_points=focal_points,
+            saver=await connect_saver(stack, settings, purger),
+            focal_points=stores.focal_points,
             workers=workers,
             results=results,
             memory=memory,
             staging=staging,
-            breakers=breakers,
+            breakers=stores.breakers,
             grace=grace,
             fleet=fleet,
-            gates=gates,
+            gates=limited,
         )
-
-
-def auto_candidates(settings: Settings) -> tuple[Target, ...]:
-    """What `format = "auto"` chooses from, the preferred one first."""
-    return tuple(Target(name) for name in words_of(settings.auto_formats))
-
-
-def check_extras(settings: Settings) -> None:
-    """Raise SettingsProblems where a setting asks for what is not installed."""
-    wanted = {
-        f"IMGBANG_AUTO_FORMATS={settings.auto_formats}": Format.JXL
-        if "jxl" in words_of(settings.auto_formats)
-        else None,
-        "IMGBANG_SVG=true": Format.SVG if settings.svg else None,
-        "IMGBANG_PDF=true": Format.PDF if settings.pdf else None,
-    }
-    missing = {setting: missing_extra(known) for setting, known in wanted.items() if known is not None}
-    missing["IMGBANG_REDIS"] = EXTRA if settings.redis is not None and not has_client() else None
-    if problems := tuple(f"{setting}: needs the extra imgbang[{extra}]" for setting, extra in missing.items() if extra):
-        raise SettingsProblems(problems)
-
-
-def render_limits(settings: Settings) -> RenderLimits:
-    """What render workers refuse."""
-    return RenderLimits(
-        max_pixels=settings.max_source_pixels,
-        max_frames=settings.max_frames,
-        max_result_side=settings.max_result_side,
-        max_result_pixels=settings.max_result_pixels,
-        svg=settings.svg,
-        exif_gps=settings.exif_gps,
-        max_svg_bytes=settings.max_svg_bytes,
-        pdf=settings.pdf,
-        over_budget=OverBudget(settings.over_budget),
-        animation_seconds=settings.animation_seconds,
-    )
-
-
-def worker_fences(settings: Settings, directory: Path) -> Fences:
-    """How render workers are fenced in; `directory` is where they find originals and leave results."""
-    return Fences(
-        memory_bytes=settings.worker_memory or settings.memory_budget + 256 * MIB,
-        cpu_seconds=settings.render_cpu,
-        file_bytes=settings.staging_bytes,
-        directory=str(directory),
-        confined=settings.sandbox,
-    )
-
-
-def place_of(url: str) -> str:
-    """One text for one place: a resolved directory, or a bucket with its prefix; no slash at the end."""
-    if url.startswith("file:"):
-        return str(directory_of(url))
-    return url.rstrip("/")
-
-
-def directory_of(url: str) -> Path:
-    """The directory that a `file://` URL names, resolved."""
-    return file_path(url).resolve()
-
-
-def hidden_prefix(originals: str, results: str, *, name: str = "IMGBANG_RESULTS") -> str | None:
-    """The prefix of what is ours (results) as seen from the originals; None when it does not live among them.
-
-    Raises SettingsProblems when both are the very same place: what is ours would be originals.
-    """
-    if results == "none":
-        return None
-    outer, inner = place_of(originals), place_of(results)
-    if outer == inner:
-        raise SettingsProblems(
-            (f"{name}={results!r}: the same place as the originals; expected a prefix of its own in it",)
-        )
-    return inner[len(outer) + 1 :] if inner.startswith(f"{outer}/") else None
-
-
-def fleet_of(settings: Settings, metrics: Metrics) -> Fleet:
-    """The replicas with the same stores, as soon as it is followed."""
-    return connect_fleet(
-        settings.redis,
-        deployment=place_of(settings.originals if settings.results == "none" else settings.results),
-        window=settings.freshness,
-        negative_ttl=settings.negative_ttl,
-        metrics=metrics,
-    )
 
 
 async def _watch_presets(
@@ -311,66 +216,6 @@ async def _watch_presets(
     return watcher
 
 
-async def _saver(stack: AsyncExitStack, settings: Settings, purger: Purger) -> Saver | None:
-    """What stores results as originals, where somebody could sign for that and the originals can be written."""
-    if settings.signing_keys is None or settings.originals.startswith(("http://", "https://")):
-        return None
-    store = await stack.enter_async_context(connect(settings.originals, store_settings(settings)))
-    return Saver(store, purger, hidden=hidden_prefix(settings.originals, settings.results))
-
-
-def focal_place(settings: Settings) -> str:
-    """The URL of the store of focal points; `none` where there is none."""
-    if settings.focal_points:
-        return settings.focal_points
-    if settings.admin_token is None or settings.originals.startswith(("http://", "https://")):
-        return "none"
-    return f"{settings.originals.rstrip('/')}/{FOLDER}"
-
-
-async def _connect_focal_points(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> FocalPoints | None:
-    place = focal_place(settings)
-    if place == "none":
-        return None
-    raw_store = await stack.enter_async_context(connect(place, store_settings(settings)))
-    return FocalPoints(GuardedStore(MeteredStore(raw_store, "focal", metrics)))
-
-
-async def _connect(
-    stack: AsyncExitStack,
-    settings: Settings,
-    metrics: Metrics,
-    breakers: dict[str, GuardedSource],
-    focal_points: FocalPoints | None,
-) -> tuple[Source, Store | None]:
-    """Originals and results, each counted and behind a breaker of its own."""
-    section = store_settings(settings)
-    hidden = hidden_prefix(settings.originals, settings.results)
-    raw_source = await stack.enter_async_context(connect_source(settings.originals, section))
-    breakers["originals"] = GuardedSource(MeteredSource(raw_source, "originals", metrics))
-    source: Source = breakers["originals"] if hidden is None else HidingSource(breakers["originals"], hidden)
-    hidden_points = hidden_prefix(settings.originals, focal_place(settings), name="IMGBANG_FOCAL_POINTS")
-    source = FocalSource(source if hidden_points is None else HidingSource(source, hidden_points), focal_points)
-    if settings.mark_origins:
-        source = RoutedSource(source, await _connect_mark_origins(stack, settings, metrics))
-    if settings.results == "none":
-        return source, None
-    raw_store = await stack.enter_async_context(connect(settings.results, section))
-    store = breakers["results"] = GuardedStore(MeteredStore(raw_store, "results", metrics))
-    return source, store
-
-
-async def _connect_mark_origins(stack: AsyncExitStack, settings: Settings, metrics: Metrics) -> dict[str, Source]:
-    """Where the images of watermarks are fetched from, by what their URLs begin with."""
-    origins: dict[str, Source] = {}
-    for host in sorted(host_names(settings.mark_origins)):
-        for scheme in ("http", "https"):
-            url = f"{scheme}://{host}/"
-            origin = await stack.enter_async_context(connect_source(url, store_settings(settings)))
-            origins[url] = GuardedSource(MeteredSource(origin, "marks", metrics))
-    return origins
-
-
 def _start_staging(stack: AsyncExitStack, settings: Settings) -> Staging:
     staging = Staging(settings.staging_dir, limit=settings.staging_bytes)
     swept = staging.start()
@@ -378,16 +223,6 @@ def _start_staging(stack: AsyncExitStack, settings: Settings) -> Staging:
         _log.info("staging_swept", dead_processes=swept)
     stack.callback(staging.close)
     return staging
-
-
-def _gates(settings: Settings) -> dict[str, Gate]:
-    wait = settings.queue_wait
-    return {
-        "fetch": Gate("fetch", slots=settings.fetch_slots, queue=settings.fetch_queue, longest_wait=wait),
-        "stream": Gate("stream", slots=settings.stream_slots, queue=settings.fetch_queue, longest_wait=wait),
-        "render": Gate("render", slots=settings.render_workers, queue=settings.render_queue, longest_wait=wait),
-        "memory": Gate("decode", slots=settings.memory_budget, queue=settings.render_workers, longest_wait=wait),
-    }
 
 
 async def _drain(results: Results, grace: Grace) -> None:

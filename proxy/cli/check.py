@@ -10,10 +10,11 @@ import typer
 
 from proxy.cli.settings_flags import settings_or_exit
 from proxy.config import Settings, SettingsProblems
+from proxy.places import focal_place, hidden_prefix
 from proxy.plan.adhoc import AdhocMode
 from proxy.plan.preset_file import PresetProblems, read_presets
 from proxy.plan.presets import Originals, PresetSnapshot
-from proxy.services import check_extras, focal_place, hidden_prefix
+from proxy.sections import check_extras
 from proxy.setting_values import host_names
 
 

@@ -27,8 +27,9 @@ from proxy.imaging.glyphs import SCRIPTS, drawn_scripts, fonts_with
 from proxy.imaging.workers import RenderWorkers
 from proxy.machine import usable_cpus, usable_memory
 from proxy.metrics import Metrics
+from proxy.places import fleet_of, focal_place, hidden_prefix
 from proxy.plan.preset_file import PresetProblems, read_presets
-from proxy.services import check_extras, fleet_of, focal_place, hidden_prefix, render_limits, worker_fences
+from proxy.sections import check_extras, render_limits, worker_fences
 from proxy.stores.connect import connect, connect_source
 
 _PROBE_KEY = "imgbang-doctor/probe"

@@ -14,7 +14,7 @@ from proxy.errors import ProxyError
 from proxy.plan.planner import Planner, PresetBook, describe
 from proxy.plan.preset_file import PresetProblems, read_presets
 from proxy.plan.request import AskOriginal, ImageRequest
-from proxy.services import auto_candidates
+from proxy.sections import auto_candidates
 
 
 def explain(

@@ -22,9 +22,9 @@ from proxy.delivery.results import Results
 from proxy.errors import ProxyError
 from proxy.fleet.base import DEAF, Purge
 from proxy.metrics import Metrics
+from proxy.places import fleet_of
 from proxy.plan.preset_file import PresetProblems, read_presets
 from proxy.plan.presets import Preset
-from proxy.services import fleet_of
 from proxy.stores.connect import connect
 
 

@@ -17,9 +17,10 @@ from proxy.app import build_app
 from proxy.cli.settings_flags import with_settings_flags
 from proxy.config import Settings, SettingsProblems
 from proxy.errors import ProxyError
+from proxy.places import directory_of
 from proxy.plan.preset_file import PresetProblems
 from proxy.reload import PresetsUnreadable
-from proxy.services import Services, directory_of, services
+from proxy.services import Services, services
 from proxy.web.server import Runner
 
 _log = logs.get("serve")

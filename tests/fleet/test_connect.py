@@ -10,7 +10,7 @@ from proxy.cli.doctor import _redis
 from proxy.config import read_settings
 from proxy.fleet.base import Alone
 from proxy.metrics import Metrics
-from proxy.services import fleet_of
+from proxy.places import fleet_of
 from tests.fleet.conftest import Join, Replica
 from tests.servers.nginx import free_ports
 from tests.servers.redis import RedisServer
@@ -44,7 +44,8 @@ sys.modules["redis"] = None
 import proxy.app
 from proxy.config import SettingsProblems, read_settings
 from proxy.metrics import Metrics
-from proxy.services import check_extras, fleet_of
+from proxy.places import fleet_of
+from proxy.sections import check_extras
 fleet_of(read_settings(), Metrics())
 for ask in (check_extras, lambda settings: fleet_of(settings, Metrics())):
     try:
