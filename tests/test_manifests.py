@@ -1,7 +1,8 @@
 """The manifests for Kubernetes: valid for its current and its previous version, and right in what no schema knows.
 
-Every file is validated as it stands. The overlays are built where `kustomize` or `kubectl` is installed; neither is a
-package of Debian, so without them, also in CI, the tests skip and say what was not proven.
+Every file is validated as it stands. The overlays are built where `kustomize` or `kubectl` is installed. Debian packages
+no kustomize, and a kubectl (1.20) that knows no components; so without them, also in CI, the tests skip and say what was
+not proven.
 """
 
 from __future__ import annotations
@@ -20,32 +21,17 @@ import yaml
 from proxy.config import PREFIX, Settings
 from proxy.plan.preset_file import read_presets
 from proxy.setting_values import read_bytes, read_seconds
+from tests.manifests import K8S, REDIS, ROOT, base, documents
 from tests.servers.nginx import find_nginx
 
-ROOT = Path(__file__).resolve().parents[1]
-K8S = ROOT / "k8s"
 VERSIONS = ("1.36", "1.37")
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 NOT_OURS = {"ServiceMonitor"}
 """Kinds without a schema in Kubernetes itself."""
 
 
-def documents(path: Path) -> list[dict[str, Any]]:
-    return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
-
-
 def files(name: str = "*.yaml") -> Iterator[Path]:
     yield from (path for path in K8S.rglob(name) if path.name != "kustomization.yaml")
-
-
-def base(kind: str, name: str) -> dict[str, Any]:
-    """An object of the base."""
-    return next(
-        one
-        for path in (K8S / "base").glob("*.yaml")
-        for one in documents(path)
-        if (one["kind"], one.get("metadata", {}).get("name")) == (kind, name)
-    )
 
 
 def settings() -> dict[str, str]:
@@ -96,7 +82,7 @@ def test_overlays_build(overlay: str) -> None:
     assert ("ConfigMap", "imgbang-presets") in names
     for deployment in (one for one in objects if one["kind"] == "Deployment"):
         pod = deployment["spec"]["template"]["spec"]
-        mounted = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
+        mounted = [volume["configMap"]["name"] for volume in pod.get("volumes", []) if "configMap" in volume]
         taken = [
             one["configMapRef"]["name"] for one in pod["containers"][0].get("envFrom", []) if "configMapRef" in one
         ]
@@ -105,6 +91,10 @@ def test_overlays_build(overlay: str) -> None:
     given = next(one["data"] for one in objects if one["metadata"]["name"].startswith("imgbang-settings-"))
     Settings(**{name.removeprefix(PREFIX).lower(): value for name, value in given.items() if name.startswith(PREFIX)})
     assert "IMGBANG_ORIGINALS" in given
+    (imgbang,) = (one for one in objects if one["kind"] == "Deployment" and one["metadata"]["name"] == "imgbang")
+    with_redis = [one["name"] for one in imgbang["spec"]["template"]["spec"]["containers"][0].get("env", [])]
+    assert with_redis == (["REDIS_PASSWORD", "IMGBANG_REDIS"] if ("Service", "imgbang-redis") in names else [])
+    assert (("Service", "imgbang-redis") in names) == (overlay == "ha")
     nginx = next(
         one["data"] for one in objects if one["metadata"]["name"].startswith("imgbang-nginx-") and "data" in one
     )
@@ -130,8 +120,9 @@ def test_nginx_takes_the_files_for_kubernetes(tmp_path: Path) -> None:
 
 def test_hardening() -> None:
     """Each container satisfies what Kubernetes calls restricted, and cannot write to its root."""
-    for name in ("imgbang", "imgbang-nginx"):
-        pod = base("Deployment", name)["spec"]["template"]["spec"]
+    redis = base("Deployment", "imgbang-redis", place=REDIS)
+    for deployment in (base("Deployment", "imgbang"), base("Deployment", "imgbang-nginx"), redis):
+        pod = deployment["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"]
         assert pod["securityContext"]["runAsUser"] > 0
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -142,7 +133,7 @@ def test_hardening() -> None:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
-        assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
+        assert all("sizeLimit" in volume["emptyDir"] for volume in pod.get("volumes", []) if "emptyDir" in volume)
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     pod = base("Deployment", "imgbang")["spec"]["template"]["spec"]["securityContext"]
     assert f"USER {pod['runAsUser']}:{pod['runAsGroup']}\n" in text
