@@ -7,6 +7,7 @@ Rules:
 2. An order is its caller's: it has its own deadline, file and failure. When the last caller has left, the batch ends,
    and what it staged is gone before that caller goes on.
 3. What cannot be done together (an animation, a worker that crashed) is answered with None: each is to be made alone.
+   So is who joined a batch whose turn never came: it has not waited as long as those that are refused.
 """
 
 from __future__ import annotations
@@ -103,10 +104,16 @@ class Batches:
             del self._open[id(batch.staged)]
 
     async def _run(self, batch: Batch) -> None:
+        founders = len(batch.orders)
         try:
             await asyncio.sleep(0)  # those who were woken with the first are about to join
+            founders = len(batch.orders)
             await self._work(batch)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is the answer to those who wait
+            if self._open.get(id(batch.staged)) is batch:
+                for order in batch.orders[founders:]:
+                    if not order.answer.done():
+                        order.answer.set_result(None)
             batch.refuse(error)
         finally:
             self.close(batch)

@@ -180,6 +180,25 @@ async def test_a_refusal_is_told_to_all(kitchen: Kitchen) -> None:
     assert all(isinstance(outcome, ProxyError) for outcome in outcomes)
 
 
+async def test_who_joins_late_does_not_leave_with_the_first(tmp_path: Path) -> None:
+    """The turn of a batch does not come: the first has waited long enough, who has just joined goes on by itself."""
+    async with Kitchen(tmp_path, render_slots=1, queue_wait=0.3) as kitchen:
+        kitchen.source.add("a.jpg", b"pixels")
+        kitchen.source.add("b.jpg", b"others")
+        kitchen.workers.barrier.close()
+        (busy,) = asked(kitchen, plan_of("b.jpg"))
+        await kitchen.workers.barrier.reached()
+        (first,) = asked(kitchen, plan_of(width=1))
+        await asyncio.sleep(0.2)
+        (late,) = asked(kitchen, plan_of(width=2))
+        with pytest.raises(Overloaded):
+            await first
+        kitchen.workers.barrier.open()
+
+        assert await late == b"rendered pixels"
+        assert await busy == b"rendered others"
+
+
 async def test_memory_is_held_for_all_of_it(kitchen: Kitchen) -> None:
     """A batch is admitted by the shared pixels and by the largest picture."""
     kitchen.workers.barrier.close()
