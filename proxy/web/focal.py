@@ -2,17 +2,21 @@
 
 PUT takes `{"x": 0.3, "y": 0.6}` or `{"box": [0.1, 0.2, 0.25, 0.4]}`, fractions of the upright picture; GET shows what
 counts now, also where it comes from the original's metadata; DELETE forgets what was PUT.
+
+After a change the original is looked at once more, so that its new version is known here: a result of the old point that
+another replica, which has not heard of it, saves after the purge is then not served by this one.
 """
 
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 from aiohttp import web
 
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.focal import FocalPoints, focus_of
-from proxy.errors import Forbidden, InvalidCommand, InvalidRequest
+from proxy.errors import Forbidden, InvalidCommand, InvalidRequest, OriginalNotFound
 from proxy.plan.keys import decode_key
 from proxy.plan.region import Region
 from proxy.web.headers import PRIVATE
@@ -42,15 +46,18 @@ async def put_focal(request: web.Request) -> web.Response:
     async with deadline.bound("focal points' store"):
         await points.write(key, region)
     await site.purger.key(key)
-    return _answer(key, region)
+    return _answer(key, focus_of(await site.passthrough.stat(key, deadline)))
 
 
 async def delete_focal(request: web.Request) -> web.Response:
     """Forget what was stored, and purge what was cut with it."""
     site, key, points = _begin(request)
-    async with Deadline.after(site.deadline).bound("focal points' store"):
+    deadline = Deadline.after(site.deadline)
+    async with deadline.bound("focal points' store"):
         await points.delete(key)
     await site.purger.key(key)
+    with suppress(OriginalNotFound):
+        await site.passthrough.stat(key, deadline)
     return web.Response(status=204, headers=PRIVATE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,37 @@ def test_a_point_moves_every_crop_that_may_move(place: dict[str, str], tmp_path:
         assert api(one, "DELETE").status == 204
         assert api(one, "DELETE").status == 204
         assert {name: one.get(f"{PATH}!{name}").headers["etag"] for name in tags} == tags
+
+
+def test_what_another_saves_late_is_not_served(tmp_path: Path) -> None:
+    """A replica that has not heard of the new point saves a result of the old one after the purge."""
+    (tmp_path / "originals").mkdir()
+    (tmp_path / "originals" / "a.jpg").write_bytes(wide())
+    kept = tmp_path / "kept"
+    env = {
+        "IMGBANG_ADMIN_TOKEN": TOKEN,
+        "IMGBANG_ORIGINALS": f"file://{tmp_path / 'originals'}",
+        "IMGBANG_RESULTS": f"file://{kept}",
+    }
+    with ImgbangServer(tmp_path / "one", env=env, presets=PRESETS) as one:
+
+        def late_save_of(said: object, method: str = "PUT") -> str:
+            one.wait_quiet()
+            shutil.copytree(kept, tmp_path / "old", dirs_exist_ok=True)
+            assert api(one, method, said, key="/a.jpg").status in (200, 204)
+            assert results_in(kept) == []
+            shutil.copytree(tmp_path / "old", kept, dirs_exist_ok=True)
+            assert results_in(kept) != []
+            return shown(one.get("/a.jpg!square"))
+
+        assert shown(one.get("/a.jpg!square")) == "green"
+        assert late_save_of({"x": 0.9, "y": 0.5}) == "blue"
+        assert late_save_of({"x": 0.1, "y": 0.5}) == "red"
+        assert late_save_of(None, "DELETE") == "green"
+
+
+def results_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*!*")]
 
 
 def test_points_outlive_the_process_and_are_no_originals(place: dict[str, str], tmp_path: Path) -> None:
