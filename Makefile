@@ -27,8 +27,9 @@ install: $(VENV)/.run ## create .venv and install imgbang into it
 run: $(VENV)/.run ## serve generated sample pictures on http://127.0.0.1:8080
 	@$(BIN)/imgbang serve --samples
 
+# A file's tests stay together: they share servers. More than four at a time would disturb the tests that watch a clock.
 test: $(VENV)/.dev ## run the test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(ARGS)
 
 check: $(VENV)/.dev ## format check, lint, types, import layers
 	$(BIN)/ruff format --check .

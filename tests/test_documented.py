@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import WRITERS
-from proxy.cli.main import app
+from proxy.cli.commands import app
 from proxy.config import PREFIX, Settings
 from proxy.imaging.extras import missing_extra
 from proxy.plan.output import Format

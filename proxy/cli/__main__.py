@@ -1,5 +1,5 @@
 """`python -m proxy.cli` is `imgbang`."""
 
-from proxy.cli.main import main
+from proxy.cli import main
 
 main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import BaseProcess
 from types import ModuleType
@@ -41,3 +42,12 @@ def nursery() -> Nursery:
     context = Nursery()
     context.set_forkserver_preload(["proxy.imaging.preload"])
     return context
+
+
+def open_nursery() -> None:
+    """Start the fork server now, in the background, and not with the first worker. Only from the main thread.
+
+    It is told to die with the thread that started it.
+    """
+    nursery()
+    forkserver.ensure_running()

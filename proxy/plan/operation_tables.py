@@ -26,6 +26,9 @@ class Table(BaseModel):
 class OperationTable(Table):
     """The fields of one operation, as `operations.py` declares them; checked by building the operation."""
 
+    # Made at run time, they have no source to find docstrings in: looking through all modules took a second of a start.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
     def build(self) -> Operation:
         """Make the operation."""
         raise NotImplementedError
@@ -103,7 +106,7 @@ def _step_schema(schema: dict[str, Any]) -> None:
 class StepTable(Table):
     """One element of an `operations` list: a table with one key, the operation's name."""
 
-    model_config = ConfigDict(json_schema_extra=_step_schema)
+    model_config = ConfigDict(json_schema_extra=_step_schema, use_attribute_docstrings=False)
 
     @model_validator(mode="before")
     @classmethod

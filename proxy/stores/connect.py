@@ -18,7 +18,6 @@ from proxy.errors import OriginUnavailable
 from proxy.stores.base import Source, Store
 from proxy.stores.http import HttpOrigin
 from proxy.stores.local import LocalStore
-from proxy.stores.s3 import S3Store
 
 
 @asynccontextmanager
@@ -49,6 +48,8 @@ def _store(url: str, settings: StoreSettings, *, make: bool) -> AbstractAsyncCon
     if url.startswith("s3://"):
         # By hand: in S3 `?`, `#` and `%` are ordinary characters of a prefix.
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        from proxy.stores.s3 import S3Store  # noqa: PLC0415 -- a tenth of a second of imports, for S3 only
+
         return S3Store(bucket, prefix, settings)
     if url.startswith("file:"):
         return _local(url, settings, make=make)

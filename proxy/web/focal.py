@@ -3,8 +3,8 @@
 PUT takes `{"x": 0.3, "y": 0.6}` or `{"box": [0.1, 0.2, 0.25, 0.4]}`, fractions of the upright picture; GET shows what
 counts now, also where it comes from the original's metadata; DELETE forgets what was PUT.
 
-After a change the original is looked at once more, so that its new version is known here: a result of the old point that
-another replica, which has not heard of it, saves after the purge is then not served by this one.
+After a change the original is looked at once more, so that its new version is known here: a result of the old point
+that another replica, which has not heard of it, saves after the purge is then not served by this one.
 """
 
 from __future__ import annotations

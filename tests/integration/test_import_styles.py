@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from proxy.cli.commands import app
 from proxy.cli.import_styles import UnknownShape, read_bucket
-from proxy.cli.main import app
 from proxy.plan.preset_file import read_presets
 from proxy.plan.presets import Originals
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -39,8 +38,3 @@ def common(
 ) -> None:
     """An on-demand image proxy: put !thumb after any image URL of your bucket and get the thumbnail."""
     del version
-
-
-def main() -> None:
-    """Run the command that the arguments name."""
-    sys.exit(app(standalone_mode=True))
