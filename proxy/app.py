@@ -22,6 +22,7 @@ from proxy.web.headers import SERVER, CacheDefaults
 from proxy.web.health import get_live, get_metrics, get_ready
 from proxy.web.images import get_image
 from proxy.web.purging import post_purge
+from proxy.web.repeats import REPEATS, Repeats
 from proxy.web.start_page import get_start_page
 from proxy.web.state import SITE, Readiness, Site
 
@@ -63,6 +64,9 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         signing_keys=parse_signing_keys(settings.signing_keys.get_secret_value()) if settings.signing_keys else {},
         readiness=lambda: _readiness(services),
         samples=samples,
+    )
+    app[REPEATS] = Repeats(
+        services.renderer, services.book, cache, services.metrics, ending=lambda: services.grace.begun
     )
     methods: dict[str, list[str]] = {}
     for method, path, handler in PAGES:

@@ -21,6 +21,7 @@ from proxy.places import directory_of
 from proxy.plan.preset_file import PresetProblems
 from proxy.reload import PresetsUnreadable
 from proxy.services import Services, services
+from proxy.web.repeats import REPEATS
 from proxy.web.server import Runner
 
 _log = logs.get("serve")
@@ -56,7 +57,8 @@ async def _serve(settings: Settings, samples: tuple[str, ...]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with services(settings) as running:
-        runner = Runner(build_app(running, samples=samples), shutdown_timeout=settings.shutdown_grace)
+        app = build_app(running, samples=samples)
+        runner = Runner(app, shutdown_timeout=settings.shutdown_grace, first=app[REPEATS].answer)
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)

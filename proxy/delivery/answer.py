@@ -9,6 +9,9 @@ from typing import Protocol
 
 from proxy.delivery.result import Result
 
+KNOWN = "known"
+"""The detail of an answer for which nothing was looked up: what is known of the original was enough."""
+
 
 class Outcome(StrEnum):
     """How an answer came about; a label of the metrics and a part of Cache-Status."""

@@ -55,7 +55,7 @@ class MemoryCache(Generic[T]):
         if key not in self._sizes:
             return None
         self._sizes.move_to_end(key)
-        return cast(T | None, self._backend.now(key))
+        return cast("T | None", self._backend.now(key))
 
     async def put(self, key: str, value: T, size: int) -> None:
         """Keep `value`, which counts as `size` bytes; what is larger than one entry may be is not kept."""

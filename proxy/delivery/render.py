@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 
-from proxy.delivery.answer import Answer, Conditions, Outcome, Stages
+from proxy.delivery.answer import KNOWN, Answer, Conditions, Outcome, Stages
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.fallback import original_as_result
@@ -100,6 +100,21 @@ class Renderer:
                 return current
         return await self._answer_from_flight(plan, deadline, conditions, stages)
 
+    def holds(self, plan: Plan, result: Result) -> bool:
+        """Whether a hit of `plan` in memory would be answered with `result`, now and without looking anything up.
+
+        Not for plans with overlays, whose versions count, too. It is then counted as found, and as recently used.
+        """
+        known = self._freshness.of(plan.key)
+        return known is not None and known.is_of(result.version) and self._results.holds(plan, result)
+
+    def is_current(self, plan: Plan, etag: str) -> bool:
+        """Whether a result of `plan` that was rendered now would have this entity tag, as far as is known."""
+        known = self._freshness.of(plan.key)
+        if known is None or not known.version:
+            return False
+        return etag_of(known.version, plan, self._maker.versions) == etag
+
     async def close(self) -> None:
         """Cancel what is under way."""
         await self._flights.close()
@@ -111,7 +126,7 @@ class Renderer:
         etag = etag_of(known.version, plan, self._maker.versions)
         if not known.version or not conditions.is_current(etag, known.modified):
             return None  # a store that cannot tell versions apart tells nothing here
-        return Answer(None, etag, known.modified, Outcome.NOT_MODIFIED, "known", stages)
+        return Answer(None, etag, known.modified, Outcome.NOT_MODIFIED, KNOWN, stages)
 
     async def _answer_from_found(
         self, plan: Plan, found: Found, conditions: Conditions, stages: Stages, deadline: Deadline

@@ -83,6 +83,7 @@ class Results:
         self._save_bytes = save_bytes
         self._read_timeout = read_timeout
         self._metrics = metrics
+        self._held = metrics.found.labels(Where.MEMORY.value)
         self._slots = asyncio.Semaphore(save_slots)
         # Mutable state: what is being saved and the latest task that does it, by name; every such task; the reads of
         # the store under way; how often a purge began or ended.
@@ -124,6 +125,13 @@ class Results:
             self._metrics.found.labels(Where.NOWHERE.value).inc()
             return None
         return self._found(result, Where.STORE)
+
+    def holds(self, plan: Plan, result: Result) -> bool:
+        """Whether `find` would find this very result in memory; it counts as found then."""
+        if self._memory.get(result_name(plan)) is not result:
+            return False
+        self._held.inc()
+        return True
 
     def recall(self, plan: Plan) -> Result | None:
         """The result, if it was made or found by this process a moment ago; no read of the store.

@@ -6,11 +6,13 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from proxy import logs
+from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 from proxy.web.state import ERROR, OUTCOME, REQUEST_ID, STAGES
 
@@ -25,8 +27,7 @@ def access_middleware(metrics: Metrics) -> Middleware:
     @web.middleware
     async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        given = request.headers.get("X-Request-Id", "")
-        request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request[REQUEST_ID] = request_id(request.headers)
         request[OUTCOME] = "other"
         status, size = 499, 0
         try:
@@ -42,28 +43,63 @@ def access_middleware(metrics: Metrics) -> Middleware:
         else:
             return response
         finally:
+            error = request.get(ERROR)
+            outcome = "error" if error is not None else request[OUTCOME]
             seconds = time.perf_counter() - started
-            _record(metrics, request, status, seconds, size)
+            record(
+                metrics,
+                request,
+                status=status,
+                outcome=outcome,
+                seconds=seconds,
+                size=size,
+                number=request[REQUEST_ID],
+                **_details(request, error),
+            )
 
     return log_access
 
 
-def _record(metrics: Metrics, request: web.Request, status: int, seconds: float, size: int) -> None:
-    error = request.get(ERROR)
-    outcome = "error" if error is not None else request[OUTCOME]
+def request_id(headers: Mapping[str, str]) -> str:
+    """The id that the client or a proxy in front gave the request, if it is a decent one; else a new one."""
+    given = headers.get("X-Request-Id", "")
+    return given if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def record(
+    metrics: Metrics,
+    request: web.BaseRequest,
+    *,
+    status: int,
+    outcome: str,
+    seconds: float,
+    size: int,
+    number: str,
+    **details: object,
+) -> None:
+    """Count a request and write its line; `number` is its id, `details` are further fields of the line."""
     metrics.requests.labels(str(status), outcome).inc()
     metrics.request_seconds.labels(outcome).observe(seconds)
-    if request.path in _UNLOGGED:
+    path = request.raw_path
+    if path.startswith("/-/") and path.partition("?")[0] in _UNLOGGED:
         return  # probes and scrapes would drown the pictures
-    fields: dict[str, object] = {
-        "method": request.method,
-        "path": request.raw_path[:2048],
-        "status": status,
-        "outcome": outcome,
-        "bytes": size,
-        "ms": round(seconds * 1000, 2),
-        "id": request[REQUEST_ID],
-    }
+    log = _log.warning if status >= 500 else _log.info
+    log(
+        "request",
+        method=request.method,
+        path=path[:2048],
+        status=status,
+        outcome=outcome,
+        bytes=size,
+        ms=round(seconds * 1000, 2),
+        id=number,
+        **details,
+    )
+
+
+def _details(request: web.Request, error: ProxyError | None) -> dict[str, object]:
+    """What a line says beside: why a request failed, and where the time went."""
+    fields: dict[str, object] = {}
     if error is not None:
         fields["code"] = error.code
         fields["detail"] = error.message
@@ -72,12 +108,10 @@ def _record(metrics: Metrics, request: web.Request, status: int, seconds: float,
             fields["cause"] = " | ".join([_line(cause), *getattr(cause, "__notes__", ())])[:1000]
         if notes := getattr(error, "__notes__", None):
             fields["notes"] = " | ".join(notes)[:1000]
-    if STAGES in request:
-        fields["stages_ms"] = {stage: round(took * 1000, 2) for stage, took in request[STAGES].seconds.items()}
-    if status >= 500:
-        _log.warning("request", **fields)
-    else:
-        _log.info("request", **fields)
+    stages = request.get(STAGES)
+    if stages is not None:
+        fields["stages_ms"] = {stage: round(took * 1000, 2) for stage, took in stages.seconds.items()}
+    return fields
 
 
 def _line(cause: BaseException) -> str:

@@ -17,7 +17,8 @@ from urllib.parse import quote
 from multidict import CIMultiDict, istr
 
 from proxy.delivery.answer import Answer, Outcome, Stages
-from proxy.plan.plan import CachePolicy
+from proxy.plan.plan import CachePolicy, Plan
+from proxy.plan.request import ImageRequest
 
 YEAR = 31_536_000
 REMEMBERED = 4096
@@ -50,6 +51,33 @@ class CacheDefaults:
     negative: int
     nginx: int = 0
     """For nginx in front (X-Accel-Expires); 0: not said."""
+
+
+def answer_headers(
+    reading: ImageRequest, plan: Plan, answer: Answer, defaults: CacheDefaults, *, until: int | None = None
+) -> CIMultiDict[str]:
+    """All that the headers say of an answer to a request for a picture; `until` as `cache_headers` has it."""
+    # A stale result may be of the version before the one that the URL means: nobody must keep it for a year.
+    versioned = reading.version_token is not None and answer.outcome is not Outcome.STALE
+    result = answer.result
+    headers = picture_headers(
+        plan.key,
+        presets=plan.presets,
+        etag=answer.etag,
+        modified=past(answer.modified),
+        media_type=None if result is None else result.media_type,
+        attname=reading.attname,
+        negotiated=plan.negotiated,
+    ).copy()
+    headers.update(cache_headers(plan.cache, defaults, versioned=versioned, until=until))
+    headers[_STATUS] = cache_status(answer)
+    notes = () if result is None else result.notes
+    if answer.stages.seconds or notes:
+        headers[_TIMING] = server_timing(answer.stages, notes)
+    return headers
+
+
+_STATUS, _TIMING = istr("Cache-Status"), istr("Server-Timing")
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 
 from aiohttp import web
-from multidict import istr
 
-from proxy.delivery.answer import Answer, Outcome
+from proxy.delivery.answer import Answer
 from proxy.delivery.deadline import Deadline
 from proxy.errors import MethodRefused, OriginalNotFound, Unauthorized
 from proxy.plan.plan import Plan
@@ -22,14 +21,11 @@ from proxy.web.headers import (
     PICTURE_METHODS,
     SANDBOX,
     SECURITY,
-    cache_headers,
-    cache_status,
+    answer_headers,
     negative_headers,
-    past,
-    picture_headers,
-    server_timing,
 )
 from proxy.web.originals import answer_original
+from proxy.web.repeats import REPEATS
 from proxy.web.state import ERROR, OUTCOME, SIGNED_UNTIL, SITE, STAGES
 
 
@@ -45,10 +41,11 @@ async def get_image(request: web.Request) -> web.StreamResponse:
     if until is not None:
         request[SIGNED_UNTIL] = until
     saves = may_save(request.raw_path, request.host, site.signing_keys)
-    readings = site.planner.read(request.raw_path, signed=saves or until is not None)
+    signed = saves or until is not None
+    readings = site.planner.read(request.raw_path, signed=signed)
     for reading in readings:
         try:
-            return await _answer_reading(request, reading, deadline)
+            return await _answer_reading(request, reading, deadline, repeatable=reading is readings[0] and not signed)
         except OriginalNotFound:
             continue
     missing = readings[0].not_found()
@@ -61,7 +58,9 @@ async def get_image(request: web.Request) -> web.StreamResponse:
     return web.Response(status=404, body=page.body, headers={**headers, "Content-Type": page.media_type})
 
 
-async def _answer_reading(request: web.Request, reading: ImageRequest, deadline: Deadline) -> web.StreamResponse:
+async def _answer_reading(
+    request: web.Request, reading: ImageRequest, deadline: Deadline, *, repeatable: bool
+) -> web.StreamResponse:
     if isinstance(reading.asked, AskOriginal):
         return await answer_original(request, reading, deadline)
     site = request.app[SITE]
@@ -76,29 +75,15 @@ async def _answer_reading(request: web.Request, reading: ImageRequest, deadline:
     request[OUTCOME] = answer.outcome.value
     request[STAGES] = answer.stages
     conditions.check(answer.etag, answer.modified)  # before 304, too: If-Match comes first (RFC 9110 section 13.2.2)
+    if repeatable:
+        request.app[REPEATS].remember(request, reading, plan, answer)
     return _respond(request, reading, plan, answer)
 
 
 def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: Answer) -> web.Response:
     """The response to an answer: whole, a range of it, or 304."""
-    # A stale result may be of the version before the one that the URL means: nobody must keep it for a year.
-    versioned = reading.version_token is not None and answer.outcome is not Outcome.STALE
     result = answer.result
-    headers = picture_headers(
-        plan.key,
-        presets=plan.presets,
-        etag=answer.etag,
-        modified=past(answer.modified),
-        media_type=None if result is None else result.media_type,
-        attname=reading.attname,
-        negotiated=plan.negotiated,
-    ).copy()
-    until = request.get(SIGNED_UNTIL)
-    headers.update(cache_headers(plan.cache, request.app[SITE].cache, versioned=versioned, until=until))
-    headers[_CACHE_STATUS] = cache_status(answer)
-    notes = () if result is None else result.notes
-    if answer.stages.seconds or notes:
-        headers[_SERVER_TIMING] = server_timing(answer.stages, notes)
+    headers = answer_headers(reading, plan, answer, request.app[SITE].cache, until=request.get(SIGNED_UNTIL))
     if result is None:
         return web.Response(status=304, headers=headers)
     if request.method == "HEAD":
@@ -108,9 +93,6 @@ def _respond(request: web.Request, reading: ImageRequest, plan: Plan, answer: An
         return web.Response(body=result.body, headers=headers)
     headers["Content-Range"] = f"bytes {span.first}-{span.last}/{len(result.body)}"
     return web.Response(status=206, body=result.body[span.first : span.last + 1], headers=headers)
-
-
-_CACHE_STATUS, _SERVER_TIMING = istr("Cache-Status"), istr("Server-Timing")
 
 
 def _options() -> web.Response:

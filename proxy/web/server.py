@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,11 +143,20 @@ class _HardenedServer(web.Server):
 class Runner(web.AppRunner):
     """Runs an application on a hardened server.
 
-    A client that goes away cancels its handler: when nobody waits any more, the work is given up.
+    A client that goes away cancels its handler: when nobody waits any more, the work is given up. Before the
+    application, with its routes and middlewares, `first` may answer; it must not wait, nor raise.
     """
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float, patience: Patience = Patience()) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        shutdown_timeout: float,
+        patience: Patience = Patience(),
+        first: Callable[[web.BaseRequest], web.StreamResponse | None] = lambda _: None,
+    ) -> None:
         self._patience = patience
+        self._first = first
         self._handler_settings: dict[str, Any] = {
             "access_log": None,
             # Longer than nginx keeps idle upstream connections, so that nginx is the one to close.
@@ -157,6 +167,12 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        server = _HardenedServer(made.request_handler, request_factory=made.request_factory, handler_cancellation=True)
+        first, application = self._first, made.request_handler
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            response = first(request)
+            return response if response is not None else await application(request)
+
+        server = _HardenedServer(handle, request_factory=made.request_factory, handler_cancellation=True)
         server.patience, server.handler_settings = self._patience, self._handler_settings
         return server

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
@@ -17,6 +18,7 @@ from tests.pictures import decoded
 from tests.servers.imgbang import ImgbangServer, Reply
 
 pytestmark = pytest.mark.integration
+pillow_heif.register_heif_opener()
 
 DEADLINE = 8.0
 FOLDERS = ("photos", "broken", "orientation")

@@ -1,0 +1,135 @@
+"""Hits once more: a request like one just answered from memory gets that answer again, without the whole story.
+
+A busy page asks for the same pictures over and over. Whether the last answer still holds takes a few comparisons; to
+read the URL, plan, look everything up and write every header anew costs five times as much.
+
+Rules:
+
+1. What is remembered depends on nothing but the request target, Accept and If-None-Match, as long as rule 2 holds: a
+   picture of the preferred reading, whole, unsigned, out of memory, with nothing of another key drawn on it; or a 304
+   for one.
+2. It holds while the presets are the same, the original is known to be of the version it was made of, and memory has
+   that very result (which a 304 does not need). So an edited preset, a changed original, a purge, and a freshness
+   window that ends, end it.
+3. Answered is GET in HTTP/1.1, with or without the picture's entity tag in If-None-Match. Every other condition, a
+   range, and a request on a connection that is to be closed politely, go the whole way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from aiohttp import HttpVersion11, hdrs, web
+from multidict import CIMultiDict, istr
+
+from proxy.delivery.answer import KNOWN, Answer, Outcome, Stages
+from proxy.delivery.render import Renderer
+from proxy.delivery.result import Result
+from proxy.delivery.results import Where
+from proxy.metrics import Metrics
+from proxy.plan.plan import Plan
+from proxy.plan.planner import LONGEST_REMEMBERED, PresetBook
+from proxy.plan.presets import PresetSnapshot
+from proxy.plan.request import ImageRequest
+from proxy.web.access import record, request_id
+from proxy.web.headers import SERVER, CacheDefaults, answer_headers
+
+MOST_REMEMBERED = 4096
+"""Answers; the oldest are forgotten. About 3 KB each, beside results that memory holds anyway."""
+_ID = istr("X-Request-Id")
+_HIT, _UNCHANGED = Outcome.HIT.value, Outcome.NOT_MODIFIED.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An answer, and what it rests on."""
+
+    snapshot: PresetSnapshot
+    plan: Plan
+    etag: str
+    result: Result | None
+    """None: 304."""
+    headers: CIMultiDict[str]
+
+
+class Repeats:
+    """The answers that may come again."""
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        book: PresetBook,
+        cache: CacheDefaults,
+        metrics: Metrics,
+        *,
+        ending: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._renderer = renderer
+        self._book = book
+        self._cache = cache
+        self._metrics = metrics
+        self._ending = ending
+        # Mutable state: by request target, Accept and If-None-Match.
+        self._answered: OrderedDict[tuple[str, str | None, str | None], _Answered] = OrderedDict()
+
+    def remember(self, request: web.Request, reading: ImageRequest, plan: Plan, answer: Answer) -> None:
+        """Remember the answer of the preferred reading to a request without a signature, if it may come again."""
+        headers = request.headers
+        place = (request.raw_path, headers.get(hdrs.ACCEPT), headers.get(hdrs.IF_NONE_MATCH))
+        whole = answer.outcome is Outcome.HIT and answer.detail == Where.MEMORY.value and place[2] is None
+        unchanged = answer.outcome is Outcome.NOT_MODIFIED and answer.detail == KNOWN and place[2] == answer.etag
+        if (
+            not (whole or unchanged)
+            or plan.overlays
+            or request.method != "GET"
+            or sum(len(text or "") for text in place) > LONGEST_REMEMBERED
+        ):
+            return
+        said = answer_headers(reading, plan, replace(answer, stages=Stages()), self._cache)
+        said[hdrs.SERVER] = SERVER
+        self._answered[place] = _Answered(self._book.current, plan, answer.etag, answer.result, said)
+        self._answered.move_to_end(place)
+        if len(self._answered) > MOST_REMEMBERED:
+            self._answered.popitem(last=False)
+
+    def answer(self, request: web.BaseRequest) -> web.Response | None:
+        """The response to a request that repeats one; logged and counted. None: it has to go the whole way."""
+        began = time.perf_counter()
+        headers = request.headers
+        place = (request.raw_path, headers.get(hdrs.ACCEPT), headers.get(hdrs.IF_NONE_MATCH))
+        answered = self._answered.get(place)
+        if answered is None or request.method != "GET" or request.version != HttpVersion11 or _says_more(headers):
+            return None
+        if answered.snapshot is not self._book.current or self._ending():
+            return None
+        plan, result = answered.plan, answered.result
+        if result is None:
+            if not self._renderer.is_current(plan, answered.etag):
+                return None
+            response, outcome, size = web.Response(status=304, headers=answered.headers), _UNCHANGED, 0
+        else:
+            if not self._renderer.holds(plan, result):
+                return None
+            response, outcome, size = web.Response(body=result.body, headers=answered.headers), _HIT, len(result.body)
+        number = response.headers[_ID] = request_id(headers)
+        seconds = time.perf_counter() - began
+        status = response.status
+        record(self._metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number)
+        return response
+
+
+def _says_more(headers: Mapping[str, str]) -> bool:
+    """Whether a request says more than this module reads."""
+    return (
+        hdrs.RANGE in headers
+        or hdrs.IF_MODIFIED_SINCE in headers
+        or hdrs.IF_MATCH in headers
+        or hdrs.IF_UNMODIFIED_SINCE in headers
+        or hdrs.EXPECT in headers
+    )
+
+
+REPEATS = web.AppKey("repeats", Repeats)

@@ -1,0 +1,253 @@
+"""Answers that come again: the same as the whole story gives, and only as long as what they rest on is true."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+from aiohttp import HttpVersion10, web
+from aiohttp.test_utils import make_mocked_request
+from pydantic import SecretStr
+
+from proxy import app as composition
+from proxy.config import Settings
+from proxy.plan.preset_file import read_presets
+from proxy.plan.signing import sign
+from proxy.services import Services, services
+from proxy.web import repeats as repeating
+from proxy.web.repeats import REPEATS
+from tests.pictures import coordinates, encoded
+
+PRESETS = """
+separators = ["!"]
+[presets.thumb]
+width = 20
+[presets.chosen]
+width = 20
+format = "auto"
+[presets.marked]
+operations = [{ resize = { width = 20 } }, { watermark = { image = "logo.png" } }]
+"""
+SECRET = "a secret of tests"
+THUMB = "/a.jpg!thumb"
+CHANGING = ("Date", "Server-Timing", "X-Request-Id")
+"""Headers that differ from one answer to the next."""
+
+
+class Site:
+    """A whole application without sockets, asked by hand."""
+
+    def __init__(self, app: web.Application, running: Services, originals: Path) -> None:
+        self.app = app
+        self.running = running
+        self.originals = originals
+        self.repeats = app[REPEATS]
+
+    def request(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> web.Request:
+        return make_mocked_request(method, target, headers={"Host": "x", **(headers or {})}, app=self.app)
+
+    async def whole(self, target: str, headers: Mapping[str, str] | None = None) -> web.Response:
+        """The answer of the whole story."""
+        response = await self.app._handle(self.request(target, headers))
+        assert isinstance(response, web.Response)
+        response.headers["Server"] = "imgbang"  # by a signal, when it is sent
+        return response
+
+    def again(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> web.Response | None:
+        """The answer that comes again, if it does."""
+        return self.repeats.answer(self.request(target, headers, method))
+
+
+@pytest.fixture(name="site")
+async def _site(tmp_path: Path) -> AsyncIterator[Site]:
+    originals = tmp_path / "images"
+    originals.mkdir()
+    (originals / "a.jpg").write_bytes(encoded(coordinates(60, 40), "JPEG"))
+    (originals / "logo.png").write_bytes(encoded(coordinates(8, 8), "PNG"))
+    (tmp_path / "presets.toml").write_text(PRESETS)
+    settings = Settings(
+        originals=originals.as_uri(),
+        results=(tmp_path / "results").as_uri(),
+        presets=str(tmp_path / "presets.toml"),
+        staging_dir=str(tmp_path / "staging"),
+        render_workers=1,
+        freshness=3600,
+        signing_keys=SecretStr(f"tests:{SECRET}"),
+    )
+    async with services(settings) as running:
+        app = composition.build_app(running)
+        app.freeze()
+        yield Site(app, running, originals)
+
+
+def said(response: web.Response | None) -> tuple[int, object, dict[str, str]]:
+    """What a response says, but for what differs each time."""
+    assert response is not None
+    return response.status, response.body, {k: v for k, v in response.headers.items() if k not in CHANGING}
+
+
+@pytest.mark.parametrize("target", [THUMB, f"{THUMB}?v=7", "/a.jpg!chosen", f"{THUMB}?attname=b.jpg"])
+async def test_it_is_the_same_answer(site: Site, target: str) -> None:
+    """Status, body and headers of a hit and of a 304; and both are counted as what they are."""
+    accept = {"Accept": "image/webp,*/*"}
+    first = await site.whole(target, accept)
+    assert site.again(target, accept) is None, "a miss was remembered"
+    hit = await site.whole(target, accept)
+    conditional = {**accept, "If-None-Match": first.headers["ETag"]}
+    unchanged = await site.whole(target, conditional)
+
+    again = [site.again(target, accept), site.again(target, conditional)]
+
+    assert [said(one) for one in again] == [said(hit), said(unchanged)]
+    assert [one.status for one in again if one] == [200, 304]
+    shown = site.running.metrics.exposition().decode()
+    assert 'imgbang_requests_total{outcome="hit",status="200"} 2.0' in shown
+    assert 'imgbang_requests_total{outcome="not-modified",status="304"} 2.0' in shown
+    assert 'imgbang_results_found_total{where="memory"} 2.0' in shown
+    assert again[0] is not None
+    assert again[0].headers["X-Request-Id"] != hit.headers["X-Request-Id"]
+
+
+async def test_a_negotiated_format_follows_the_header(site: Site) -> None:
+    """What one browser takes is not given to another."""
+    for accept in ("image/webp", "image/png"):
+        await site.whole("/a.jpg!chosen", {"Accept": accept})
+        await site.whole("/a.jpg!chosen", {"Accept": accept})
+
+    types = [site.again("/a.jpg!chosen", {"Accept": accept}) for accept in ("image/webp", "image/png")]
+
+    assert [one.headers["Content-Type"] for one in types if one] == ["image/webp", "image/jpeg"]
+    assert site.again("/a.jpg!chosen") is None
+
+
+@pytest.fixture(name="warm")
+async def _warm(site: Site) -> Site:
+    """A site whose hit and whose 304 would come again."""
+    etag = (await site.whole(THUMB)).headers["ETag"]
+    await site.whole(THUMB)
+    await site.whole(THUMB, {"If-None-Match": etag})
+    assert comes_again(site, etag) == [True, True]
+    return site
+
+
+def comes_again(site: Site, etag: str) -> list[bool]:
+    return [site.again(THUMB, headers) is not None for headers in ({}, {"If-None-Match": etag})]
+
+
+def etag_in(site: Site) -> str:
+    again = site.again(THUMB)
+    assert again is not None
+    return again.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "method"),
+    [
+        ({"Range": "bytes=0-1"}, "GET"),
+        ({"If-Match": '"x"'}, "GET"),
+        ({"If-None-Match": '"x"'}, "GET"),
+        ({"If-None-Match": "*"}, "GET"),
+        ({"If-Modified-Since": "Thu, 26 Nov 2026 18:45:05 GMT"}, "GET"),
+        ({"If-Unmodified-Since": "Thu, 26 Nov 2026 18:45:05 GMT"}, "GET"),
+        ({"Expect": "100-continue"}, "GET"),
+        ({}, "HEAD"),
+        ({}, "DELETE"),
+    ],
+)
+async def test_what_says_more_goes_the_whole_way(warm: Site, headers: dict[str, str], method: str) -> None:
+    """Ranges, other conditions and other methods are not read here."""
+    assert warm.again(THUMB, headers, method) is None
+
+
+async def test_old_versions_of_http_go_the_whole_way(warm: Site) -> None:
+    """HTTP/0.9 is refused there, and HTTP/1.0 has no persistent connections to be quick on."""
+    request = make_mocked_request("GET", THUMB, headers={"Host": "x"}, app=warm.app, version=HttpVersion10)
+    assert warm.repeats.answer(request) is None
+
+
+async def test_a_purge_ends_it(warm: Site) -> None:
+    """After a purge nothing comes again; after the next look and render, it does."""
+    etag = etag_in(warm)
+    await warm.running.purger.key("a.jpg")
+    assert comes_again(warm, etag) == [False, False]
+
+    await warm.whole(THUMB)
+    await warm.whole(THUMB)
+
+    assert comes_again(warm, etag) == [True, True]
+
+
+async def test_another_version_ends_it(warm: Site) -> None:
+    """As soon as another version of the original is known, the old picture is not shown any more, nor confirmed."""
+    etag = etag_in(warm)
+    path = warm.originals / "a.jpg"
+    path.write_bytes(encoded(coordinates(40, 60), "JPEG"))
+    os.utime(path, (1, 1))
+    await warm.running.purger.freshness.look("a.jpg")
+    assert comes_again(warm, etag) == [False, False]
+
+    await warm.whole(THUMB)
+    await warm.whole(THUMB)
+
+    assert comes_again(warm, etag) == [True, False]
+    assert etag_in(warm) != etag
+
+
+async def test_the_end_of_freshness_ends_it(warm: Site) -> None:
+    """When nobody has looked at the original for so long, the next request must see to that."""
+    etag = etag_in(warm)
+    warm.running.purger.freshness._clock = lambda: time.monotonic() + 3601
+    assert comes_again(warm, etag) == [False, False]
+
+
+async def test_new_presets_end_it(warm: Site) -> None:
+    """Whatever has been edited: the URL is read anew."""
+    etag = etag_in(warm)
+    warm.running.book.replace(read_presets(PRESETS.replace("width = 20", "width = 30")))
+    assert comes_again(warm, etag) == [False, False]
+
+
+async def test_what_memory_has_lost_goes_the_whole_way(warm: Site) -> None:
+    """The bytes are memory's, and its limit counts; that nothing changed can be said without them."""
+    etag = etag_in(warm)
+    await warm.running.results._memory.delete_where(lambda _: True)
+    assert comes_again(warm, etag) == [False, True]
+
+
+async def test_a_server_that_stops_says_goodbye(warm: Site) -> None:
+    """Which is said on the whole way."""
+    etag = etag_in(warm)
+    warm.running.grace.begin()
+    assert comes_again(warm, etag) == [False, False]
+
+
+async def test_marks_go_the_whole_way(site: Site) -> None:
+    """The image of a mark has a version of its own."""
+    for _ in range(3):
+        assert (await site.whole("/a.jpg!marked")).status == 200
+    assert site.again("/a.jpg!marked") is None
+
+
+async def test_signed_answers_go_the_whole_way(site: Site) -> None:
+    """They end when their signature does."""
+    target = f"{THUMB}?e={int(time.time()) + 600}"
+    target += f"&token=tests:{sign(f'http://x{target}', SECRET)}"
+    for _ in range(3):
+        assert (await site.whole(target)).status == 200
+    assert site.again(target) is None
+
+
+async def test_strangers_cannot_fill_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many answers, the latest; and none under a name that a stranger made long."""
+    monkeypatch.setattr(repeating, "MOST_REMEMBERED", 3)
+    targets = [f"{THUMB}?v={number}" for number in range(5)]
+    for target in (*targets, *targets):
+        await site.whole(target)
+    for _ in range(2):
+        await site.whole(THUMB, {"Accept": "image/webp," * 60})
+
+    assert [site.again(target) is not None for target in targets] == [False, False, True, True, True]
+    assert len(site.repeats._answered) == 3
