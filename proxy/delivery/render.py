@@ -10,6 +10,7 @@ This is the only module that knows the whole order; `making` knows what happens 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 
 from proxy.delivery.answer import KNOWN, Answer, Conditions, Outcome, Stages
 from proxy.delivery.deadline import Deadline
@@ -83,6 +84,14 @@ class Renderer:
         if (plan.key, plan.fingerprint) in self._flights and self._results.recall(plan) is None:
             # It was looked for a moment ago: a herd must not ask the store again and again while one of it renders.
             return await self._answer_from_flight(plan, deadline, conditions, stages)
+        if known is None and conditions.present and self._results.recall(plan) is None:
+            # One look, which is due anyway, may answer. The result would be a second call, and read for nothing.
+            since = time.perf_counter()
+            known = await self._known_or_none(self._freshness.look(plan.key), deadline)
+            stages.add("look", since)
+            current = None if known is None else self._answer_from_knowledge(plan, known, conditions, stages)
+            if current is not None:
+                return current
         since = time.perf_counter()
         found = await self._results.find(plan, deadline)
         stages.add("find", since)
@@ -90,14 +99,6 @@ class Renderer:
             answer = await self._answer_from_found(plan, found, conditions, stages, deadline)
             if answer is not None:
                 return answer
-        elif conditions.present and known is None:
-            since = time.perf_counter()
-            async with deadline.bound("original's store"):
-                known = await self._freshness.look(plan.key)
-            stages.add("look", since)
-            current = self._answer_from_knowledge(plan, known, conditions, stages)
-            if current is not None:
-                return current
         return await self._answer_from_flight(plan, deadline, conditions, stages)
 
     def holds(self, plan: Plan, result: Result) -> bool:
@@ -144,7 +145,7 @@ class Renderer:
             last = self._freshness.last_seen(plan.key)
             if last is not None and not last.is_of(result.version):
                 # Stored and remembered versions differ and neither is fresh: ask who is right before answering.
-                known = await self._look_or_none(plan.key, deadline)
+                known = await self._known_or_none(self._freshness.look_for_result(plan.key), deadline)
             else:
                 self._freshness.look_later(plan.key)
         if known is not None:
@@ -158,11 +159,11 @@ class Renderer:
             return Answer(None, result.etag, result.modified, Outcome.NOT_MODIFIED, found.where.value, stages)
         return Answer(result, result.etag, result.modified, outcome, found.where.value, stages)
 
-    async def _look_or_none(self, key: str, deadline: Deadline) -> Known | None:
-        """Look at the original of a stored result; None when its store does not tell: stale is better than nothing."""
+    async def _known_or_none(self, look: Awaitable[Known], deadline: Deadline) -> Known | None:
+        """What a look at the original tells; None when its store does not: stale is better than nothing."""
         try:
             async with deadline.bound("original's store", at_most=deadline.remaining / 2):
-                return await self._freshness.look_for_result(key)
+                return await look
         except OriginalNotFound:
             raise
         except ProxyError:

@@ -400,6 +400,41 @@ async def test_not_modified_from_a_look(kitchen: Kitchen) -> None:
     assert answer.outcome is Outcome.NOT_MODIFIED
     assert kitchen.source.calls == {"stat": 1}
     assert kitchen.workers.rendered == 0
+    assert kitchen.store.calls == {}
+
+
+async def test_a_look_spares_reading_the_result(kitchen: Kitchen) -> None:
+    """After the window, a client that has the picture costs one HEAD; the stored bytes are not read for it."""
+    kitchen.source.add("a.jpg", b"pixels")
+    etag = (await kitchen.answer()).etag
+    await kitchen.settle()
+    kitchen.clock.advance(WINDOW)
+    await kitchen.memory.delete_where(lambda _: True)
+    kitchen.results._recent.clear()
+    kitchen.store.calls.clear()
+    kitchen.source.calls.clear()
+
+    answer = await kitchen.answer(conditions=Has(etag))
+
+    assert (answer.outcome, answer.detail) == (Outcome.NOT_MODIFIED, "known")
+    assert kitchen.source.calls == {"stat": 1}
+    assert kitchen.store.calls == {}
+
+
+async def test_a_look_that_hangs_is_given_up(kitchen: Kitchen) -> None:
+    """Who asks with a condition waits for the original's store half of the time, then has what is stored, unchanged."""
+    kitchen.source.add("a.jpg", b"pixels")
+    etag = (await kitchen.answer()).etag
+    await kitchen.settle()
+    kitchen.clock.advance(WINDOW)
+    await kitchen.memory.delete_where(lambda _: True)
+    kitchen.results._recent.clear()
+    kitchen.source.barriers["stat"].close()
+
+    answer = await kitchen.answer(conditions=Has(etag), deadline=0.2)
+
+    assert (answer.outcome, answer.detail) == (Outcome.NOT_MODIFIED, "store")
+    kitchen.source.barriers["stat"].open()
 
 
 async def test_not_modified_from_a_stored_result(kitchen: Kitchen) -> None:
@@ -602,6 +637,7 @@ async def stall_results(kitchen: Kitchen) -> None:
 
 async def stall_look(kitchen: Kitchen) -> None:
     kitchen.source.barriers["stat"].close()
+    kitchen.source.barriers["open"].close()
 
 
 async def stall_inspection(kitchen: Kitchen) -> None:
