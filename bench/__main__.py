@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench.bucket import bucket as run_bucket
 from bench.cold import cold as run_cold
 from bench.colour import colour as run_colour
 from bench.corpus import corpus as run_corpus
@@ -80,6 +81,17 @@ def hits(
 ) -> None:
     """From memory, from the results' directory, and 304, beside a bare aiohttp handler."""
     run_hits(photos, repeats=repeats, seconds=seconds, connections=connections, boxes=BOXES[:2]).save()
+
+
+@app.command()
+def bucket(
+    photos: Directory = None,
+    repeats: Repeats = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each measurement.")] = 1.5,
+    connections: Connections = 8,
+) -> None:
+    """Hits in a bucket: CPU of the front, calls, and what the client library would take."""
+    run_bucket(photos, repeats=repeats, seconds=seconds, connections=connections).save()
 
 
 @app.command()

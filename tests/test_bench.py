@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from bench import report as reporting
+from bench.bucket import bucket
 from bench.client import Pool, Reply
 from bench.cold import cold
 from bench.corpus import corpus, is_turned, positions, upright
@@ -281,11 +282,12 @@ def test_every_command_runs(
         soak(photos, None, minutes=0.03, connections=2, interval=0.5, rest=0.0).save(),
         corpus(photos, rest=0.0).save(),
         nginx(photos, repeats=1, seconds=0.1, connections=2).save(),
+        bucket(photos, repeats=1, seconds=0.1, connections=2).save(),
     ]
 
     printed = capsys.readouterr().out
     assert [json.loads(path.read_text(encoding="utf-8"))["name"] for path in paths] == [
-        "cold", "hits", "herd", "overload", "soak", "corpus", "nginx",
+        "cold", "hits", "herd", "overload", "soak", "corpus", "nginx", "bucket",
     ]  # fmt: skip
     assert "Answers other than expected: none" in printed
     assert "other (" not in printed

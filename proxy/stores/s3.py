@@ -1,4 +1,4 @@
-"""A bucket as a source and store, through aiobotocore: the only module that knows S3.
+"""A bucket as a source and store, through aiobotocore. This module and `s3_reads` alone know S3.
 
 What the client library does not do by itself, and this module does:
 
@@ -49,8 +49,10 @@ from proxy.config import StoreSettings
 from proxy.errors import DeadlinePassed, NotAnImage, OriginRefused, OriginUnavailable, ProxyError, RangeRefused
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
 from proxy.stores.keys import MAX_KEY_BYTES, is_key, missing, printable_metadata, printable_version, shown, unwritable
+from proxy.stores.s3_reads import Reads, Refused, reads_of
 from proxy.stores.transfer import Promise, deliver
 
+_USER_AGENT = f"imgbang/{__version__}"
 _SLOWEST_UPLOAD = 256 * 1024
 """Bytes per second that a write is given time for."""
 _PLAIN = {"", "identity", "aws-chunked"}
@@ -70,6 +72,7 @@ class S3Store:
         self._stack = AsyncExitStack()
         # Any: the library makes its methods at run time from a description of the service.
         self._client: Any = None
+        self._reads: Reads | None = None
 
     async def __aenter__(self) -> Self:
         # In a thread: configuration files are read from disk.
@@ -80,6 +83,7 @@ class S3Store:
                 # Only a client knows which endpoint all of AWS's variables and profiles lead to. Nothing was sent yet.
                 await self._stack.aclose()
                 await self._connect(session, region, checksums="when_required")
+            await self._connect_reads(session)
         except (BotoCoreError, ValueError) as error:
             raise OriginUnavailable(f"the S3 client cannot start: {error}") from error
         return self
@@ -88,6 +92,20 @@ class S3Store:
         config = _config(self._settings, checksums)
         client = session.create_client("s3", region_name=region, config=config)
         self._client = await self._stack.enter_async_context(client)
+
+    async def _connect_reads(self, session: AioSession) -> None:
+        settings = self._settings
+        reads = await reads_of(
+            session,
+            self._client,
+            self._bucket,
+            user_agent=_USER_AGENT,
+            pool=settings.pool,
+            connect=settings.connect_timeout,
+            read=settings.read_timeout,
+        )
+        if reads is not None:
+            self._reads = await self._stack.enter_async_context(reads)
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
@@ -98,8 +116,11 @@ class S3Store:
         if name is None:
             raise missing(key)
         async with self._call(key):
-            answer = await _again_if_dropped(self._client.head_object, Bucket=self._bucket, Key=name)
-        return _info(key, answer, int(answer["ContentLength"]))
+            answer = await _again_if_dropped(self._head, name)
+        length = answer.get("ContentLength")
+        if length is None:
+            raise OriginUnavailable(f"the bucket does not tell the size of {shown(key)}")
+        return _info(key, answer, int(length))
 
     @asynccontextmanager
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:
@@ -107,10 +128,9 @@ class S3Store:
         name = self._name(key)
         if name is None:
             raise missing(key)
-        extra = {} if span is None else {"Range": f"bytes={span.first}-{span.last}"}
         try:
             async with self._call(key):
-                answer = await _again_if_dropped(self._client.get_object, Bucket=self._bucket, Key=name, **extra)
+                answer = await _again_if_dropped(self._get, name, span)
         except RangeRefused as error:
             if error.size:
                 raise
@@ -170,6 +190,19 @@ class S3Store:
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
+    async def _head(self, name: str) -> Mapping[str, Any]:
+        answer = None if self._reads is None else await self._reads.head(name)
+        if answer is None:
+            answer = await self._client.head_object(Bucket=self._bucket, Key=name)
+        return answer
+
+    async def _get(self, name: str, span: ByteRange | None) -> Mapping[str, Any]:
+        headers = {} if span is None else {"Range": f"bytes={span.first}-{span.last}"}
+        answer = None if self._reads is None else await self._reads.get(name, headers)
+        if answer is None:
+            answer = await self._client.get_object(Bucket=self._bucket, Key=name, **headers)
+        return answer
+
     def _name(self, key: str) -> str | None:
         """The full name of `key` in the bucket; None where there cannot be one."""
         name = self._prefix + key
@@ -186,15 +219,15 @@ class S3Store:
             raise DeadlinePassed("the bucket does not answer") from error
 
 
-async def _again_if_dropped(call: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
+async def _again_if_dropped(call: Callable[..., Awaitable[Any]], *values: Any, **arguments: Any) -> Any:
     """Call once more, at once, if the server closed the connection: it may have been idle for longer than it keeps any.
 
     Every call here may be repeated: reads, and writes of whole objects.
     """
     try:
-        return await call(**arguments)
-    except ConnectionClosedError:
-        return await call(**arguments)
+        return await call(*values, **arguments)
+    except (ConnectionClosedError, aiohttp.ServerDisconnectedError):
+        return await call(*values, **arguments)
 
 
 def _session() -> tuple[AioSession, str]:
@@ -232,7 +265,7 @@ def _is_aws(endpoint: str) -> bool:
 def _config(settings: StoreSettings, checksums: str | None) -> AioConfig:
     return AioConfig(
         signature_version="s3v4",
-        user_agent=f"imgbang/{__version__}",
+        user_agent=_USER_AGENT,
         # "auto" is botocore's own: path style where an endpoint is configured, the bucket as a host name on AWS.
         s3={"addressing_style": settings.s3_addressing.value},
         connect_timeout=settings.connect_timeout,
@@ -251,6 +284,8 @@ def _config(settings: StoreSettings, checksums: str | None) -> AioConfig:
 
 def _info(key: str, answer: Mapping[str, Any], size: int) -> ObjectInfo:
     modified = answer.get("LastModified")
+    if isinstance(modified, str):
+        modified = read_timestamp(modified)
     seconds = modified.timestamp() if modified is not None else 0.0
     return ObjectInfo(
         key=key,
@@ -295,8 +330,8 @@ def _translated(key: str, *, denied_is_missing: bool) -> Iterator[None]:
     """Turn the library's errors into ours."""
     try:
         yield
-    except ClientError as error:
-        raise _refusal(key, error, denied_is_missing=denied_is_missing) from error
+    except (ClientError, Refused) as error:
+        raise _refusal(key, error.response, denied_is_missing=denied_is_missing) from error
     except (ReadTimeoutError, ConnectTimeoutError) as error:
         raise DeadlinePassed("the bucket does not answer") from error
     except NoCredentialsError as error:
@@ -307,9 +342,8 @@ def _translated(key: str, *, denied_is_missing: bool) -> Iterator[None]:
         raise OriginUnavailable("the bucket cannot be reached, or broke off") from error
 
 
-def _refusal(key: str, error: ClientError, *, denied_is_missing: bool) -> ProxyError:
+def _refusal(key: str, answer: Mapping[str, Any], *, denied_is_missing: bool) -> ProxyError:
     """The error for an answer with an error status."""
-    answer: Mapping[str, Any] = error.response
     code = str(answer.get("Error", {}).get("Code", ""))
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code == "NoSuchBucket":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,8 +35,9 @@ Script = Callable[[Received, asyncio.StreamWriter], Awaitable[None]]
 class _Listener:
     """What both have in common: a port, and connections that are all gone at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
+        self._tls = tls
         self.connections = 0
         """How many there have ever been."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -53,11 +55,11 @@ class _Listener:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
 
     async def listen(self) -> None:
         """Accept connections, on the same port as before."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
@@ -85,8 +87,8 @@ class _Listener:
 class ScriptedServer(_Listener):
     """Answers every request by the script, or by one script per request while they last."""
 
-    def __init__(self, *scripts: Script) -> None:
-        super().__init__()
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls=tls)
         self.scripts = list(scripts)
         self.received: list[Received] = []
 

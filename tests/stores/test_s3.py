@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from aiobotocore.session import get_session
 
+from proxy import __version__
 from proxy.config import Addressing, StoreSettings
 from proxy.errors import (
     DeadlinePassed,
@@ -45,6 +47,22 @@ FAST = replace(CALM, connect_timeout=0.3, read_timeout=0.4)
 """For tests in which time must run out; the others must not be in a hurry on a busy machine."""
 
 
+async def _no_reads(*_: object, **__: object) -> None:
+    """Leave reads to the library."""
+
+
+@pytest.fixture(params=["reads of our own", "reads by the library"], autouse=True)
+def who_reads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to read must be the same to everybody; what else tests do is done twice."""
+    if request.param == "reads by the library":
+        monkeypatch.setattr("proxy.stores.s3.reads_of", _no_reads)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    who: str = request.param
+    return who
+
+
 @pytest.fixture
 def server(rclone_server: RcloneServer, monkeypatch: pytest.MonkeyPatch) -> RcloneServer:
     """The shared server, with AWS's variables pointing at it."""
@@ -58,8 +76,9 @@ class TestContract(StoreContract):
     """The contract, on a real server, each test below a prefix of its own."""
 
     overwrites_under_readers = False
-    test_long_segments = None  # this server's disk cannot; see TestLongSegments
+    test_long_segments = None  # this server's disk cannot; see TestInMemory
     test_file_and_directory_of_one_name = None  # this server's disk cannot, and it hangs instead of saying so
+    test_racing_writers_leave_one_object = None  # this server's disk mixes them now and then; see TestInMemory
 
     @pytest.fixture
     async def store(self, server: RcloneServer, settings: StoreSettings) -> AsyncIterator[S3Store]:
@@ -67,10 +86,12 @@ class TestContract(StoreContract):
             yield opened
 
 
-class TestLongSegments:
+class TestInMemory:
     """What a disk cannot hold a bucket can: shown on a server that keeps its buckets in memory."""
 
+    overwrites_under_readers = True
     test_long_segments = StoreContract.test_long_segments
+    test_racing_writers_leave_one_object = StoreContract.test_racing_writers_leave_one_object
     fill = StoreContract.fill
 
     @pytest.fixture
@@ -533,3 +554,97 @@ async def test_cancelled_calls_free_their_connection(environment: pytest.MonkeyP
         await asyncio.gather(*tasks, return_exceptions=True)
 
         assert (await store.stat("a")).size == 1
+
+
+# Where reads are made by our own module, and where they are not.
+
+CERTIFICATE = Path(__file__).parent / "data" / "server.crt"
+
+
+def tls() -> ssl.SSLContext:
+    """A server whom nobody trusts who was not told to."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_suffix(".key"))
+    return context
+
+
+async def test_trust_is_the_librarys(environment: pytest.MonkeyPatch) -> None:
+    """AWS_CA_BUNDLE says whom to trust; nobody else is."""
+    async with ScriptedServer(reply(200, b"x", ETag='"e"'), tls=tls()) as server:
+        environment.setenv("AWS_CA_BUNDLE", str(CERTIFICATE))
+        async with at(server, environment) as store:
+            assert await read(store, "a") == b"x"
+            assert (await store.stat("a")).version == "e"
+        environment.delenv("AWS_CA_BUNDLE")
+        environment.delenv("REQUESTS_CA_BUNDLE", raising=False)
+        async with at(server, environment) as store:
+            with pytest.raises(OriginUnavailable):
+                await read(store, "a")
+
+
+def sender(received: Received) -> str:
+    """Who made a request: the library says how often it has tried."""
+    return "library" if "amz-sdk-request" in received.headers else "own"
+
+
+async def test_who_reads(environment: pytest.MonkeyPatch, who_reads: str) -> None:
+    """Reads are our own unless they are left to the library; everything else is the library's."""
+    found = reply(200, b"x", ETag='"e"')
+    async with ScriptedServer(found, found, reply(200, ETag='"e"')) as server, at(server, environment) as store:
+        await store.stat("a")
+        await read(store, "a", ByteRange(0, 0))
+        await store.put("a", b"x", content_type="image/png", metadata={})
+
+    reader = "own" if who_reads == "reads of our own" else "library"
+    assert [sender(one) for one in server.received] == [reader, reader, "library"]
+    assert all(one.headers["authorization"].startswith("AWS4-HMAC-SHA256 ") for one in server.received)
+    assert all(one.headers["user-agent"].startswith(f"imgbang/{__version__}") for one in server.received)
+
+
+@pytest.mark.parametrize("status", [301, 307, 400])
+@pytest.mark.parametrize("who_reads", ["reads of our own"], indirect=True)
+async def test_the_library_is_asked_what_else_to_do(environment: pytest.MonkeyPatch, status: int) -> None:
+    """An answer that says to ask elsewhere, or otherwise, is the library's to follow: in another region, say."""
+    elsewhere = reply(status, xml("PermanentRedirect" if status < 400 else "AuthorizationHeaderMalformed"))
+    scripts = (elsewhere, reply(200, b"x", ETag='"e"'))
+    async with ScriptedServer(*scripts) as server, at(server, environment) as store:
+        assert await read(store, "a") == b"x"
+    assert [sender(one) for one in server.received] == ["own", "library"]
+
+
+@pytest.mark.parametrize("bucket", ["arn:aws:s3:eu-west-1:123456789012:accesspoint/x", "express--use1-az4--x-s3"])
+async def test_other_kinds_of_buckets(environment: pytest.MonkeyPatch, bucket: str) -> None:
+    """They are addressed and signed for otherwise."""
+    async with S3Store(bucket, "", CALM) as store:
+        assert store._reads is None
+
+
+async def test_refreshed_credentials(
+    environment: pytest.MonkeyPatch, who_reads: str, tmp_path: Path, settings: StoreSettings
+) -> None:
+    """Credentials that end, such as those of a pod, are asked for anew, and their token is signed and sent."""
+    del settings
+    environment.delenv("AWS_ACCESS_KEY_ID")
+    environment.delenv("AWS_SECRET_ACCESS_KEY")
+    counter = tmp_path / "counter"
+    script = tmp_path / "credentials.sh"
+    script.write_text(
+        f"""#!/bin/sh
+echo x >> {counter}
+number=$(wc -l < {counter} | tr -d ' ')
+echo "{{\\"Version\\": 1, \\"AccessKeyId\\": \\"KEY$number\\", \\"SecretAccessKey\\": \\"S\\","
+echo "\\"SessionToken\\": \\"TOKEN$number\\", \\"Expiration\\": \\"$(date -u -d '+30 seconds' +%Y-%m-%dT%H:%M:%SZ)\\"}}"
+"""
+    )
+    script.chmod(0o755)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {script}\n")
+    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    async with ScriptedServer(reply(200, b"x", ETag='"e"')) as server, at(server, environment) as store:
+        for _ in range(2):
+            await read(store, "a")
+
+    tokens = [one.headers["x-amz-security-token"] for one in server.received]
+    assert len(set(tokens)) == 2, "they end within the time in which the library refreshes: each call asks"
+    for one, token in zip(server.received, tokens, strict=True):
+        assert f"Credential=KEY{token.removeprefix('TOKEN')}/" in one.headers["authorization"]
+        assert "x-amz-security-token" in one.headers["authorization"]
