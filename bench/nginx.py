@@ -28,6 +28,18 @@ from proxy.machine import usable_cpus
 from tests.servers.nginx import NginxServer
 
 STATIC, HIT = "a file in a directory", "a hit of imgbang's result"
+PLAIN = "a hit of a cache that does nothing else"
+PLAIN_CACHE = """
+location ^~ /plain/ {
+    proxy_pass http://imgbang/;
+    proxy_cache imgbang;
+    proxy_cache_key $request_uri;
+    proxy_buffer_size 16k;
+    proxy_buffers 16 32k;
+    proxy_ignore_headers X-Accel-Expires;
+}
+"""
+"""What nginx's cache costs by itself, beside a file: no configuration can be cheaper."""
 EXPIRED = 2.2
 AGAIN = 200
 WRK = shutil.which("wrk")
@@ -42,7 +54,7 @@ def nginx(photos: Path | None, *, repeats: int, seconds: float, connections: int
         photos_here = gather_photos(photos, home / "images")
         imgbang = stack.enter_context(start_imgbang(home / "imgbang", photos_here.root, {}))
         (home / "static").mkdir()
-        extra = f"location ^~ /static/ {{ root {home}; }}\n"
+        extra = f"location ^~ /static/ {{ root {home}; }}\n{PLAIN_CACHE}"
         server = stack.enter_context(NginxServer(home / "nginx", [imgbang.port], extra=extra))
         _pin(server)
         generator = stack.enter_context(Generator(cpu=1 if usable_cpus() > 1 else None))
@@ -52,12 +64,12 @@ def nginx(photos: Path | None, *, repeats: int, seconds: float, connections: int
             path = image_path(f"c0/{photos_here.only(JPEG)[0]}", box)
             rates = _hits(client, path, home / "static" / box.preset, repeats)
             size = (home / "static" / box.preset).stat().st_size
-            ratio = paired_ratio(rates[HIT], rates[STATIC])
-            rows.append([str(box), size, middle(rates[STATIC]), middle(rates[HIT]), str(ratio)])
+            ratios = [str(paired_ratio(rates[name], rates[STATIC])) for name in (HIT, PLAIN)]
+            rows.append([str(box), size, *(middle(rates[name]) for name in (STATIC, HIT, PLAIN)), *ratios])
             report.raw[str(box)] = rates
         report.table(
             "nginx: hits, and the same bytes as a file",
-            ["box", "bytes", "file/s", "hit/s", "hit of file"],
+            ["box", "bytes", "file/s", "hit/s", "plain cache/s", "hit of file", "plain cache of file"],
             rows,
             note=f"Medians; the ratio is taken within each repeat. Client: {'wrk' if WRK else 'our own, the slower side'}.",
         )
@@ -109,7 +121,9 @@ def _hits(client: Client, path: str, static: Path, repeats: int) -> dict[str, li
     if reply.status != 200:
         raise SystemExit(f"{path} answers {reply.status}")
     static.write_bytes(reply.body)
-    contenders = {STATIC: f"/static/{static.name}", HIT: path}
+    contenders = {STATIC: f"/static/{static.name}", HIT: path, PLAIN: f"/plain{path}"}
+    if client.server.get(contenders[PLAIN]).status != 200:
+        raise SystemExit(f"{contenders[PLAIN]} is not answered")
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for order in turns(list(contenders), repeats):
         for name in order:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from proxy.config import Addressing, SettingsProblems, read_settings, store_settings, unknown_variables
-from proxy.machine import usable_cpus, usable_memory
+from proxy.machine import spare_collections, usable_cpus, usable_memory
 from proxy.setting_values import MIB, host_names, parse_signing_keys
 
 pytestmark = pytest.mark.usefixtures("no_settings")
@@ -218,3 +220,14 @@ def test_mark_hosts() -> None:
 def test_auto_formats(value: str) -> None:
     """Only formats that a browser can be asked about, each once."""
     assert "expected avif, webp and jxl" in problems_of(auto_formats=value)[0]
+
+
+def test_what_is_loaded_is_not_looked_at_again() -> None:
+    """After the start, a full collection has next to nothing to do."""
+    everything = len(gc.get_objects())
+    try:
+        spare_collections()
+        left = len(gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert left < everything / 50

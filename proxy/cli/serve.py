@@ -17,6 +17,7 @@ from proxy.app import build_app
 from proxy.cli.settings_flags import with_settings_flags
 from proxy.config import Settings, SettingsProblems
 from proxy.errors import ProxyError
+from proxy.machine import spare_collections
 from proxy.places import directory_of
 from proxy.plan.preset_file import PresetProblems
 from proxy.reload import PresetsUnreadable
@@ -60,6 +61,7 @@ async def _serve(settings: Settings, samples: tuple[str, ...]) -> None:
         app = build_app(running, samples=samples)
         runner = Runner(app, shutdown_timeout=settings.shutdown_grace, first=app[REPEATS].answer)
         await runner.setup()
+        spare_collections()
         try:
             site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
             await site.start()

@@ -30,6 +30,7 @@ from proxy.imaging.transform import render
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Output, Target
 
+_NICENESS = 10
 _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
 
@@ -41,6 +42,8 @@ def start(*, svg: bool, fences: Fences) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with_parent()
+    # Where there is no processor to spare, the front goes first: hits and refusals must not wait for renders.
+    os.nice(_NICENESS)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_ARENA_MAX, 2)  # libvips' threads would each keep an arena of freed memory

@@ -310,6 +310,13 @@ async def test_close_ends_everything(job: RenderJob) -> None:
             await workers.inspect(job.path, timeout=1)
 
 
+async def test_the_front_goes_first() -> None:
+    """Where there is no processor to spare, a hit does not wait for renders."""
+    async with running() as workers:
+        (pid,) = workers.pids()
+        assert psutil.Process(pid).nice() == min(19, psutil.Process().nice() + 10)
+
+
 async def test_workers_do_not_load_the_front(job: RenderJob) -> None:
     """A worker imports what makes pixels, and neither the web server nor the main program."""
     async with running(task=stunts.tell_modules) as workers:
