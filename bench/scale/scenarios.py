@@ -52,8 +52,6 @@ def knobs() -> Sequence[tuple[str, str, World]]:
         ("mid", "nginx's cache 200 GB instead of 10", turned(mid, nginx_bytes=200 * GIB)),
         ("mid", "both of these", turned(mid, freshness=900, nginx_bytes=200 * GIB)),
         ("mid", "IMGBANG_CACHE_BYTES=2GiB", turned(mid, memory_bytes=2 * GIB)),
-        ("mid", "what if: look before reading", turned(mid, look_first=True)),
-        ("mid", "what if, and nginx's cache 200 GB", turned(mid, look_first=True, nginx_bytes=200 * GIB)),
         ("large", "as it comes", large),
         ("large", "IMGBANG_CDN_MAX_AGE=7d", replace(large, cdn=far)),
         ("large", "no shield", replace(large, cdn=replace(large.cdn or Cdn(1), shield=False))),

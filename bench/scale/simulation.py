@@ -169,18 +169,18 @@ class Simulation:
         # nginx counts whole seconds: a copy that is good for one is used for up to two.
         if copy is not None and int(now) - int(copy.checked) <= self.world.fleet.nginx_ttl:
             return NGINX
-        current = copy is not None and copy.generation == self._generation[asked.preset]
-        layer = self._answer(self._replica(picture), asked, picture, place, size, current=current)
+        layer = self._answer(self._replica(picture), asked, picture, size, copy)
         cache.put(place, Copy(self._generation[asked.preset], now), size)
         return layer
 
-    def _answer(self, replica: Replica, asked: Asked, picture: int, place: int, size: float, *, current: bool) -> str:
+    def _answer(self, replica: Replica, asked: Asked, picture: int, size: float, copy: Copy | None) -> str:
         now, generation = asked.at, self._generation[asked.preset]
+        place = picture * self._presets + asked.preset
         fresh = self._is_fresh(replica, picture, asked.rank, now)
-        if fresh and current:
-            return KNOWN
-        if current and self.world.fleet.look_first and replica.memory.get(place) != generation:
+        if copy is not None and not fresh and replica.memory.get(place) != generation:
             self._look(replica, picture, now)
+            fresh = True
+        if fresh and copy is not None and copy.generation == generation:
             return KNOWN
         stored = self._results.get(place)
         rendering = stored is not None and stored.generation == generation and now < stored.ready

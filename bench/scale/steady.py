@@ -31,9 +31,8 @@ class Steady:
         self._nginx_rate = at_nginx
         self._nginx_time = min(characteristic_time(at_nginx, sizes.ravel(), fleet.nginx_bytes), 7 * 86_400.0)
         has_copy = -np.expm1(-at_nginx * self._nginx_time)
-        fresh = np.repeat(self._seen * fleet.freshness / (1 + self._seen * fleet.freshness), len(self._weights))
-        # Memory is asked for what nginx has no copy of, and where the original must be looked at again.
-        self._memory_rate = reaching.ravel() * (1 - has_copy * fresh) / replicas
+        # Memory is filled with what nginx has no copy of; for the rest, knowing the original is enough.
+        self._memory_rate = reaching.ravel() * (1 - has_copy) / replicas
         capacity = fleet.memory_bytes * (fleet.replicas if fleet.routing is Routing.HASH else 1)
         self._memory_time = characteristic_time(self._memory_rate, sizes.ravel(), capacity)
         kept = reaching * fleet.results_kept

@@ -93,8 +93,6 @@ class Fleet:
     routing: Routing = Routing.HASH
     leases: bool = False
     """Whether replicas wait for one another's renders (Redis)."""
-    look_first: bool = False
-    """What if: to nginx's question whether a copy is still right, look at the original before reading the result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,14 +71,22 @@ def test_requests_during_a_render_join_it() -> None:
 
 
 def test_a_restarted_replica_finds_its_results_in_the_bucket() -> None:
-    """Reads instead of renders, at its neighbour that stands in and at itself."""
-    world = small(changes=[Restart(100.0, 0, 10.0), Restart(200.0, 1, 10.0)])
+    """Reads instead of renders, at its neighbour that stands in and at itself; where nginx has no copy to ask about."""
+    world = small(changes=[Restart(100.0, 0, 10.0), Restart(200.0, 1, 10.0)], nginx_bytes=1.0)
     tally = asked(world, (0.0, 1, 0), (105.0, 1, 0), (150.0, 1, 0), (205.0, 1, 0), (250.0, 1, 0))
 
     assert tally.layers[COLD] == 1
     assert tally.layers[BUCKET] >= 2
     assert tally.calls[READ] == tally.layers[BUCKET]
     assert tally.calls[FETCH] == tally.calls[WRITE] == 1
+
+
+def test_a_copy_in_nginx_is_confirmed_by_one_look() -> None:
+    """A replica that has just come up knows nothing and holds nothing: it looks at the original, and reads no result."""
+    tally = asked(small(changes=[Restart(100.0, 0, 1.0), Restart(100.0, 1, 1.0)]), (0.0, 1, 0), (110.0, 1, 0))
+
+    assert tally.layers == {COLD: 1, KNOWN: 1}
+    assert tally.calls == {MISSED: 1, FETCH: 1, WRITE: 1, LOOK: 1}
 
 
 def test_an_edited_preset_is_rendered_again_once() -> None:
