@@ -11,6 +11,7 @@ from bench.bucket import bucket as run_bucket
 from bench.cold import cold as run_cold
 from bench.colour import colour as run_colour
 from bench.corpus import corpus as run_corpus
+from bench.curve import curve as run_curve
 from bench.fences import fences as run_fences
 from bench.fuzz import fuzz as run_fuzz
 from bench.herd import herd as run_herd
@@ -26,6 +27,7 @@ from bench.scale.measuring import measure_costs
 from bench.scale.scenarios import STEPS
 from bench.scale.sizing import Prices, Shape
 from bench.soak import soak as run_soak
+from bench.start import start as run_start
 from bench.workload import BOXES
 from proxy.plan.output import ColourPolicy
 
@@ -92,6 +94,18 @@ def bucket(
 ) -> None:
     """Hits in a bucket: CPU of the front, calls, and what the client library would take."""
     run_bucket(photos, repeats=repeats, seconds=seconds, connections=connections).save()
+
+
+@app.command()
+def start(photos: Directory = None, repeats: Repeats = 5) -> None:
+    """From nothing to the first picture, and idle memory; beside thumbor and ipx where they are installed."""
+    run_start(photos, repeats=repeats).save()
+
+
+@app.command()
+def curve(photos: Directory = None, repeats: Annotated[int, typer.Option(min=1)] = 3) -> None:
+    """Throughput, memory and cost by megapixels, and by the number of workers."""
+    run_curve(photos, repeats=repeats).save()
 
 
 @app.command()

@@ -17,6 +17,7 @@ from bench.bucket import bucket
 from bench.client import Pool, Reply
 from bench.cold import cold
 from bench.corpus import corpus, is_turned, positions, upright
+from bench.curve import curve
 from bench.figures import (
     constant_schedule,
     counted,
@@ -38,6 +39,7 @@ from bench.nginx import nginx
 from bench.overload import overload
 from bench.plot import line_plot, round_step
 from bench.soak import mixed_requests, soak
+from bench.start import start
 from bench.workload import BOXES, Box, ColdNames, Photos, Request, gather_photos, image_path, peer_paths
 from tests.pictures import coordinates, encoded
 
@@ -271,6 +273,7 @@ def test_every_command_runs(
     """Tiny parameters: tables are printed, JSON is written, answers are what they should be."""
     monkeypatch.setattr(reporting, "OUT", tmp_path / "out")
     monkeypatch.setattr("bench.soak.OUT", tmp_path / "out")
+    monkeypatch.setattr("bench.curve.OUT", tmp_path / "out")
     make_photos(tmp_path)
     photos = tmp_path / "source"
 
@@ -283,11 +286,13 @@ def test_every_command_runs(
         corpus(photos, rest=0.0).save(),
         nginx(photos, repeats=1, seconds=0.1, connections=2).save(),
         bucket(photos, repeats=1, seconds=0.1, connections=2).save(),
+        start(photos, repeats=1).save(),
+        curve(photos, repeats=1, sizes=(0.1,), workers=(1,), seconds=0.1).save(),
     ]
 
     printed = capsys.readouterr().out
     assert [json.loads(path.read_text(encoding="utf-8"))["name"] for path in paths] == [
-        "cold", "hits", "herd", "overload", "soak", "corpus", "nginx", "bucket",
+        "cold", "hits", "herd", "overload", "soak", "corpus", "nginx", "bucket", "start", "curve",
     ]  # fmt: skip
     assert "Answers other than expected: none" in printed
     assert "other (" not in printed

@@ -168,7 +168,9 @@ def test_asks_again_and_is_told_304(site: Site) -> None:
 
     again, then = site.nginx.get(target), site.nginx.get(target)
 
-    assert (how(again), how(then)) == ("fwd=stale; fwd-status=304", "hit")
+    assert how(again) == "fwd=stale; fwd-status=304"
+    # nginx answers before it has noted that the copy is good: who comes in between gets the copy as "updating".
+    assert how(then) in ("hit", "hit; detail=updating")
     assert again.body == then.body == first.body
     assert site.asked(target) == [200, 304]
 
