@@ -31,11 +31,12 @@ run: $(VENV)/.run ## serve generated sample pictures on http://127.0.0.1:8080
 test: $(VENV)/.dev ## run the test suite
 	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile $(ARGS)
 
-check: $(VENV)/.dev ## format check, lint, types, import layers
+check: $(VENV)/.dev ## format check, lint, types, import layers, manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_manifests.py tests/test_redis_manifests.py
 
 format: $(VENV)/.dev ## format the code and fix what can be fixed
 	$(BIN)/ruff format .

@@ -601,6 +601,20 @@ async def test_who_reads(environment: pytest.MonkeyPatch, who_reads: str) -> Non
     assert all(one.headers["user-agent"].startswith(f"imgbang/{__version__}") for one in server.received)
 
 
+async def test_connections_are_used_again(environment: pytest.MonkeyPatch) -> None:
+    """After a body that was read, a HEAD, and an error: a handshake for each call would cost more than the call."""
+    found, gone = reply(200, b"x" * 5000, ETag='"e"'), reply(404, xml("NoSuchKey"))
+    async with ScriptedServer(found, found, gone, gone, found, found) as server, at(server, environment) as store:
+        for _ in range(3):
+            with suppress(OriginalNotFound):
+                await store.stat("a")
+            with suppress(OriginalNotFound):
+                await read(store, "a")
+
+    assert len(server.received) == 6
+    assert server.connections == 1
+
+
 @pytest.mark.parametrize("status", [301, 307, 400])
 @pytest.mark.parametrize("who_reads", ["reads of our own"], indirect=True)
 async def test_the_library_is_asked_what_else_to_do(environment: pytest.MonkeyPatch, status: int) -> None:
