@@ -184,9 +184,9 @@ class FaultProxy(_Listener):
         try:
             await self._answer(upstream_reader, writer)
         finally:
+            upstream_writer.transport.abort()  # first: the wait below may be cancelled
             requests.cancel()
             await asyncio.gather(requests, return_exceptions=True)
-            upstream_writer.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):
