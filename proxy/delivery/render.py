@@ -10,7 +10,7 @@ This is the only module that knows the whole order; `making` knows what happens 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from proxy.delivery.answer import KNOWN, Answer, Conditions, Outcome, Stages
 from proxy.delivery.deadline import Deadline
@@ -87,7 +87,7 @@ class Renderer:
         if known is None and conditions.present and self._results.recall(plan) is None:
             # One look, which is due anyway, may answer. The result would be a second call, and read for nothing.
             since = time.perf_counter()
-            known = await self._known_or_none(self._freshness.look(plan.key), deadline)
+            known = await self._known_or_none(self._freshness.look, plan.key, deadline)
             stages.add("look", since)
             current = None if known is None else self._answer_from_knowledge(plan, known, conditions, stages)
             if current is not None:
@@ -145,7 +145,7 @@ class Renderer:
             last = self._freshness.last_seen(plan.key)
             if last is not None and not last.is_of(result.version):
                 # Stored and remembered versions differ and neither is fresh: ask who is right before answering.
-                known = await self._known_or_none(self._freshness.look_for_result(plan.key), deadline)
+                known = await self._known_or_none(self._freshness.look_for_result, plan.key, deadline)
             else:
                 self._freshness.look_later(plan.key)
         if known is not None:
@@ -159,11 +159,13 @@ class Renderer:
             return Answer(None, result.etag, result.modified, Outcome.NOT_MODIFIED, found.where.value, stages)
         return Answer(result, result.etag, result.modified, outcome, found.where.value, stages)
 
-    async def _known_or_none(self, look: Awaitable[Known], deadline: Deadline) -> Known | None:
+    async def _known_or_none(
+        self, look: Callable[[str], Awaitable[Known]], key: str, deadline: Deadline
+    ) -> Known | None:
         """What a look at the original tells; None when its store does not: stale is better than nothing."""
         try:
             async with deadline.bound("original's store", at_most=deadline.remaining / 2):
-                return await look
+                return await look(key)
         except OriginalNotFound:
             raise
         except ProxyError:

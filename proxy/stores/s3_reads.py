@@ -2,8 +2,8 @@
 
 A hit in the bucket is one read, and the client library takes most of its CPU: it validates, resolves the endpoint,
 emits a dozen events and parses by a model, for each call. What reads need of it is asked once, when the store opens:
-where the bucket is and who signs. Measured with `rclone serve s3` on one core (docs/performance.md): about a third of
-the library's CPU for each read.
+where the bucket is and who signs. Measured with `rclone serve s3` (docs/performance.md): two fifths of the library's
+CPU for each read.
 
 Rules:
 
