@@ -479,6 +479,7 @@ class TestCaching:
     def test_clients_change_nothing(self, server: ImgbangServer, target: str, asked: str) -> None:
         """A client's own Cache-Control neither renders again nor changes what others may keep."""
         full = server.get(target)
+        server.wait_quiet()
         renders = server.metric("imgbang_renders_total")
 
         reply = server.get(target, {"Cache-Control": asked, "Pragma": "no-cache"})
@@ -550,6 +551,7 @@ class TestMethods:
     @BOTH
     def test_options(self, server: ImgbangServer, target: str) -> None:
         """A CORS preflight is answered without looking anything up."""
+        server.wait_quiet()
         calls = server.metric("imgbang_store_calls_total")
 
         reply = server.get(
