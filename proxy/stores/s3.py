@@ -152,12 +152,12 @@ class S3Store:
             body.close()
 
     async def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
-        """One PutObject, which S3 makes visible as a whole."""
+        """One PutObject, which S3 makes visible as a whole; a second where the bucket failed inside."""
         name = self._name(key)
         if name is None:
             raise unwritable(key)
         async with self._call(key, more=len(body) / _SLOWEST_UPLOAD):
-            await _again_if_dropped(
+            await _again_if_failed(
                 self._client.put_object,
                 Bucket=self._bucket,
                 Key=name,
@@ -228,6 +228,19 @@ async def _again_if_dropped(call: Callable[..., Awaitable[Any]], *values: Any, *
         return await call(*values, **arguments)
     except (ConnectionClosedError, aiohttp.ServerDisconnectedError):
         return await call(*values, **arguments)
+
+
+async def _again_if_failed(call: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
+    """As `_again_if_dropped`, and once more after an InternalError too, of which S3 says: try again.
+
+    For writes only: nobody waits for the save of a result, and what is not saved is rendered again.
+    """
+    try:
+        return await _again_if_dropped(call, **arguments)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "InternalError":
+            raise
+        return await _again_if_dropped(call, **arguments)
 
 
 def _session() -> tuple[AioSession, str]:

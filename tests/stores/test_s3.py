@@ -507,6 +507,22 @@ async def test_a_dropped_connection_is_tried_once_more(environment: pytest.Monke
         assert len(server.received) <= 4
 
 
+async def test_a_write_that_failed_inside_is_tried_once_more(environment: pytest.MonkeyPatch) -> None:
+    """Of an InternalError S3 says: try again. A write does, once; but not when it is told to slow down."""
+    failed, ok = reply(500, xml("InternalError")), reply(200, b"", ETag='"e"')
+
+    async def calls(*scripts: Script) -> int:
+        async with ScriptedServer(*scripts) as server, at(server, environment) as store:
+            with suppress(OriginUnavailable):
+                await store.put("a", b"x", content_type="image/png", metadata={})
+                assert scripts[-1] is ok
+        return len(server.received)
+
+    assert await calls(failed, ok) == 2
+    assert await calls(failed, failed) == 2
+    assert await calls(reply(503, xml("SlowDown"))) == 1
+
+
 async def test_listings_of_several_pages(environment: pytest.MonkeyPatch) -> None:
     """A listing goes on until the bucket says that it is complete."""
     more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t+1</NextContinuationToken>"
