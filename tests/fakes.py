@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proxy.errors import OriginalNotFound, OriginUnavailable, ProxyError, RangeRefused, RenderCrashed
-from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
+from proxy.imaging.job import NotAdmitted, RenderJob, RenderReport, SourceInfo
 from proxy.plan.output import Format
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
 
@@ -168,8 +168,11 @@ class FakeWorkers:
     barrier: Barrier = field(default_factory=Barrier)
 
     async def inspect(self, path: str, *, timeout: float) -> SourceInfo:
-        self.inspected += 1
         self.timeouts.append(timeout)
+        return await self.header_of(path)
+
+    async def header_of(self, path: str) -> SourceInfo:
+        self.inspected += 1
         await self.inspect_barrier.passing()
         if self.inspect_failure is not None:
             raise self.inspect_failure
@@ -177,9 +180,10 @@ class FakeWorkers:
         return SourceInfo(Format.JPEG, 10, 10, 1, 3, has_alpha=False, orientation=1, interlaced=False, estimated_bytes=self.estimated_bytes)  # fmt: skip
 
     async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:
+        self.timeouts.append(timeout)
+        header = await self._look((job,))
         self.rendered += 1
         self.jobs.append(job)
-        self.timeouts.append(timeout)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
@@ -192,11 +196,21 @@ class FakeWorkers:
         for _, overlay in job.overlays:
             body += b" with " + Path(overlay).read_bytes()
         Path(job.result_path).write_bytes(body)
-        return RenderReport(self.format, len(body), 10, 10, 1, 0.001, 0.001, 1000)
+        return RenderReport(self.format, len(body), 10, 10, 1, 0.001, 0.001, 1000, header=header)
+
+    async def _look(self, jobs: tuple[RenderJob, ...]) -> SourceInfo:
+        if (known := jobs[0].header) is not None:
+            return known
+        header = await self.header_of(jobs[0].path)
+        if (len(jobs) > 1 and header.frames > 1) or header.estimated_bytes > jobs[0].allowance:
+            raise NotAdmitted(header)
+        return header
 
     async def run_together(
         self, jobs: tuple[RenderJob, ...], *, timeout: float
     ) -> tuple[RenderReport | ProxyError, ...]:
+        header = await self._look(jobs)
+        jobs = tuple(replace(job, header=header) for job in jobs)
         self.together.append(len(jobs))
         outcomes: list[RenderReport | ProxyError] = []
         for job in jobs:

@@ -11,8 +11,8 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from proxy.delivery.deadline import Deadline
@@ -61,6 +61,21 @@ class Gate:
         """
         weight = min(weight, self._slots)
         await self._enter(deadline, weight)
+        with self._held(weight):
+            yield
+
+    @contextmanager
+    def at_once(self, weight: int) -> Iterator[bool]:
+        """Hold a place for the block if there is one now and nobody waits for it; whether there was."""
+        if self._waiters or self._inside + weight > self._slots:
+            yield False
+            return
+        self._inside += weight
+        with self._held(weight):
+            yield True
+
+    @contextmanager
+    def _held(self, weight: int) -> Iterator[None]:
         self._holders += 1
         started = time.monotonic()
         try:

@@ -1,7 +1,10 @@
-"""The half of the story where pixels are made: admit → inspect → render.
+"""The half of the story where pixels are made: admit → render.
 
 Two gates stand before a worker. The first has a slot for each worker; the second admits by the memory that the header
 says the decoder will need, so that a few huge originals do not meet. Each waits with a bound, and refuses the rest.
+
+Only a worker can read a header. Most pictures need little, so a render begins with a share of the memory, if that is
+at hand, and the worker stops at a header that tells of more: then the render waits for as much and begins again.
 """
 
 from __future__ import annotations
@@ -24,11 +27,9 @@ from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, etag_of
 from proxy.delivery.staging import Staging
 from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError, RenderCrashed, TooCostly
-from proxy.imaging.budget import choose_frames
-from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
-from proxy.imaging.sizes import begin, decoded_bytes, shared_bytes
+from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.memory import needed_bytes
 from proxy.metrics import Metrics
-from proxy.plan.operations import Size, final_size
 from proxy.plan.plan import Plan
 
 _FAIR_SHARE = 0.8
@@ -51,7 +52,10 @@ class Workers(Protocol):
         ...
 
     async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:  # noqa: ASYNC109 -- likewise
-        """Render; the bytes are then at the job's `result_path`. DeadlinePassed after `timeout` seconds."""
+        """Render; the bytes are then at the job's `result_path`. DeadlinePassed after `timeout` seconds.
+
+        NotAdmitted where the job does not know the header, and that tells of more memory than its allowance.
+        """
         ...
 
     async def run_together(
@@ -60,7 +64,10 @@ class Workers(Protocol):
         *,
         timeout: float,  # noqa: ASYNC109 -- likewise
     ) -> tuple[RenderReport | ProxyError, ...]:
-        """Render several pictures of one original; what came of each, in their order."""
+        """Render several pictures of one original; what came of each, in their order.
+
+        NotAdmitted as above, and where the header tells of several frames.
+        """
         ...
 
 
@@ -89,6 +96,8 @@ class Maker:
         self._render_timeout = render_timeout
         self._failures = failures
         self._metrics = metrics
+        # With every slot taken, half of the memory is left to those who need more.
+        self._share = memory_gate.statistics.limit // (2 * render_gate.statistics.limit)
         self._learnt = Learnt()
         self._batches = Batches(self._make_together)
 
@@ -132,11 +141,10 @@ class Maker:
         since = time.perf_counter()
         async with self._render_gate.slot(order.deadline):
             order.stages.add("queue", since)
-            header = await self._inspect(order, staged)
-            async with self._admitted(header, pixel_bytes(order.plan, header, self._limits), order.deadline):
-                (outcome,) = await self._run([order], staged)
+            (outcome,) = await self._render([order], staged)
         if isinstance(outcome, ProxyError):
             raise outcome
+        assert outcome is not None  # what is alone is made alone
         return outcome
 
     async def _make_together(self, batch: Batch) -> None:
@@ -146,23 +154,16 @@ class Maker:
             orders = batch.wanted
             for order in orders:
                 order.stages.add("queue", since)
-            longest = max(orders, key=lambda order: order.deadline.at)
-            header = await self._inspect(longest, staged)
-            if len(orders) > 1 and _moves(staged):
-                for order in batch.wanted:
-                    order.answer.set_result(None)
-                return
-            needed = max(pixel_bytes(order.plan, header, self._limits) for order in orders)
-            if len(orders) > 1:
-                needed += shared_bytes(header)
             outcomes: Sequence[Made | ProxyError | None]
-            async with self._admitted(header, needed, longest.deadline):
-                try:
-                    outcomes = await self._run(orders, staged)
-                except (RenderCrashed, TooCostly):
-                    if len(orders) == 1:
-                        raise
-                    outcomes = [None] * len(orders)  # one of them is to blame: each is tried alone
+            try:
+                outcomes = await self._render(orders, staged)
+            except (RenderCrashed, TooCostly):
+                if len(orders) == 1:
+                    raise
+                await self._inspect(orders, staged)  # a header that is to blame fails them all
+                outcomes = [None] * len(orders)  # one of them is to blame: each is tried alone
+            if len(orders) > 1 and _moves(staged):
+                outcomes = [None] * len(orders)
         for order, outcome in zip(orders, outcomes, strict=True):
             if order.answer.done():
                 continue
@@ -171,18 +172,33 @@ class Maker:
             else:
                 order.answer.set_result(outcome)
 
+    async def _render(self, orders: list[Order], staged: Staged) -> Sequence[Made | ProxyError | None]:
+        """What a worker makes of the orders, which have a slot; None for what must be made alone."""
+        if staged.inspected is None:
+            with self._memory_gate.at_once(self._share) as admitted:
+                if admitted:
+                    try:
+                        return await self._run(orders, staged)
+                    except NotAdmitted as asked:
+                        staged.inspected = asked.header
+        header = await self._inspect(orders, staged)
+        if len(orders) > 1 and _moves(staged):
+            return [None] * len(orders)
+        needed = needed_bytes([order.plan for order in orders], header, self._limits)
+        async with self._admitted(needed, _longest(orders).deadline):
+            return await self._run(orders, staged)
+
     @asynccontextmanager
-    async def _admitted(self, header: SourceInfo, pixels: int, deadline: Deadline) -> AsyncIterator[None]:
+    async def _admitted(self, needed: int, deadline: Deadline) -> AsyncIterator[None]:
         """Hold the memory that a decoder and its pixels need."""
-        needed = header.estimated_bytes + pixels
         if needed > self._memory_gate.statistics.limit:
             raise OriginalTooLarge("decoding the original needs more memory than this server allows")
         async with self._memory_gate.slot(deadline, weight=needed):
             yield
 
-    async def _inspect(self, order: Order, staged: Staged) -> SourceInfo:
-        """The header of the original: read once for all variants, before any pixel."""
-        since = time.perf_counter()
+    async def _inspect(self, orders: list[Order], staged: Staged) -> SourceInfo:
+        """The header of the original."""
+        since, order = time.perf_counter(), _longest(orders)
         async with order.deadline.bound("render"), staged.lock:
             if staged.inspected is None:
                 with self._timed([order]) as seconds:
@@ -207,10 +223,13 @@ class Maker:
                         min(seconds, order.deadline.remaining),
                         focus_of(staged.info),
                         starts=self._learnt.starts(order.plan),
+                        header=staged.inspected,
+                        allowance=self._share,
                     )
                     for order, path in zip(orders, paths, strict=True)
                 )
                 outcomes = await self._hand_over(jobs, seconds)
+            staged.inspected = staged.inspected or _told(outcomes)
             taken = time.perf_counter() - since
             for order in orders:
                 self._metrics.render_seconds.observe(taken / len(orders))
@@ -255,13 +274,11 @@ def _moves(staged: Staged) -> bool:
     return staged.inspected is not None and staged.inspected.frames > 1
 
 
-def pixel_bytes(plan: Plan, header: SourceInfo, limits: RenderLimits) -> int:
-    """Memory that pixels need: decoded at once, and four bytes for each of each frame of the finished picture."""
-    size = Size(header.width, header.height)
-    try:
-        decoded = decoded_bytes(header, begin(plan.operations, header).target)
-        pixels = final_size(plan.operations, size.turned() if header.orientation > 4 else size).pixels
-        frames = choose_frames(header, plan.operations, plan.output, limits)
-    except ProxyError:
-        return 0  # an operation that does not fit this picture, or a picture that is too much: the worker says so
-    return decoded + 4 * pixels * len(frames.kept)
+def _longest(orders: list[Order]) -> Order:
+    """The one that waits longest."""
+    return max(orders, key=lambda order: order.deadline.at)
+
+
+def _told(outcomes: Sequence[RenderReport | ProxyError]) -> SourceInfo | None:
+    """The header, if one of the reports tells it."""
+    return next((one.header for one in outcomes if isinstance(one, RenderReport) and one.header is not None), None)

@@ -73,6 +73,10 @@ class RenderJob:
     """The focal point that is stored with the original."""
     starts: tuple[tuple[Format, int], ...] = ()
     """The quality that was found for pictures like this, by format: where a search begins."""
+    header: SourceInfo | None = None
+    """What the original's header says, where that is known already."""
+    allowance: float = math.inf
+    """The bytes of memory that it may need if its header is not known: for more, the worker asks (`NotAdmitted`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +100,13 @@ class RenderReport:
     """Of the result; empty: that of its format. Set where the result is no picture."""
     found: tuple[tuple[Format, int], ...] = ()
     """The qualities that were searched for, by format."""
+    header: SourceInfo | None = None
+    """What the original's header says, where the job did not know."""
+
+
+class NotAdmitted(Exception):
+    """The header tells of more than the jobs may do without asking; nothing was decoded."""
+
+    def __init__(self, header: SourceInfo) -> None:
+        super().__init__(header)
+        self.header = header

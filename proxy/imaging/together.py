@@ -27,7 +27,7 @@ from proxy.plan.output import Output, Truncated
 def render_each(jobs: tuple[RenderJob, ...], note: Callable[[], None]) -> tuple[RenderReport | ProxyError, ...]:
     """Render jobs of one original; what comes of each, in their order. `note` is called before each of them."""
     try:
-        info = inspect(jobs[0].path, jobs[0].limits)
+        info = jobs[0].header or inspect(jobs[0].path, jobs[0].limits)
     except ProxyError as error:
         return (error,) * len(jobs)
     decoded = Decoded()

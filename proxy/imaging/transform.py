@@ -88,7 +88,7 @@ def _render(job: RenderJob, info: SourceInfo | None, pixels: Load) -> RenderRepo
 
 def _picture(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load) -> RenderReport:
     started = time.perf_counter()
-    info = info or inspect(job.path, job.limits)
+    info = info or job.header or inspect(job.path, job.limits)
     if passes(job, info) and not tells_position(job.path, info, job.limits):
         return _original(job, info)
     frames = choose_frames(info, job.operations, job.output, job.limits)
@@ -161,11 +161,11 @@ def _original(job: RenderJob, info: SourceInfo) -> RenderReport:
 def _report(job: RenderJob) -> RenderReport:
     """A report about the original, or about the picture that the operations make of it."""
     started = time.perf_counter()
-    path = job.path
+    path, info = job.path, job.header
     if job.operations:
         _picture(replace(job, output=replace(job.output, answer=Answer.PICTURE)))
-        path = job.result_path
-    info = inspect(path, job.limits)
+        info, path = None, job.result_path
+    info = info or inspect(path, job.limits)
     with translated(lambda _: CannotRender("the original cannot be read as a picture")):
         body = write_report(path, info, job.output, job.limits)
     Path(job.result_path).write_bytes(body)

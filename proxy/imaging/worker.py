@@ -23,7 +23,8 @@ from proxy.imaging import library
 from proxy.imaging.death import die_with_parent
 from proxy.imaging.fences import Fences, new_task, raise_fences
 from proxy.imaging.inspect import inspect
-from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
+from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.memory import needed_bytes
 from proxy.imaging.tasks import Greeting, Inspected, Together
 from proxy.imaging.together import render_each
 from proxy.imaging.transform import render
@@ -81,14 +82,30 @@ def inspect_original(path: str, limits: RenderLimits) -> Inspected:
 def render_job(job: RenderJob) -> RenderReport:
     """Render, as a task."""
     with _task():
-        return replace(render(job), resident_bytes=resident_bytes())
+        header = _header((job,))
+        report = render(replace(job, header=header))
+        return replace(report, resident_bytes=resident_bytes(), header=None if job.header else header)
 
 
 def render_together(jobs: tuple[RenderJob, ...]) -> Together:
     """Render several pictures of one original, as a task; each may take as much CPU as one alone."""
     with _task():
-        outcomes = render_each(jobs, _new_share)
+        header = _header(jobs)
+        outcomes = render_each(tuple(replace(job, header=header) for job in jobs), _new_share)
+        if jobs[0].header is None:
+            outcomes = tuple(replace(one, header=header) if isinstance(one, RenderReport) else one for one in outcomes)
         return Together(outcomes, resident_bytes())
+
+
+def _header(jobs: tuple[RenderJob, ...]) -> SourceInfo:
+    """The header of the original; NotAdmitted if it tells of more than these jobs may do without asking."""
+    job = jobs[0]
+    if job.header is not None:
+        return job.header
+    header = inspect(job.path, job.limits)
+    if (len(jobs) > 1 and header.frames > 1) or needed_bytes(jobs, header, job.limits) > job.allowance:
+        raise NotAdmitted(header)
+    return header
 
 
 def _new_share() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.delivery.batches import can_share
 from proxy.errors import CannotRender, DeadlinePassed, Overloaded, ProxyError, RenderCrashed
-from proxy.imaging.job import RenderJob, RenderReport
+from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
 from proxy.plan.operations import AutoOrient, Crop, Resize
 from proxy.plan.output import Output, Target
 from proxy.plan.plan import Plan
@@ -119,8 +119,8 @@ async def test_what_does_not_move_is_not_known_before(tmp_path: Path) -> None:
     """An original that turns out to be an animation: each of its pictures goes its own way, now and from then on."""
 
     class Moving(FakeWorkers):
-        async def inspect(self, path: str, *, timeout: float) -> object:  # type: ignore[override]
-            return replace(await super().inspect(path, timeout=timeout), frames=5)
+        async def header_of(self, path: str) -> SourceInfo:
+            return replace(await super().header_of(path), frames=5)
 
     async with Kitchen(tmp_path, workers=Moving()) as kitchen:
         kitchen.source.add("a.gif", b"pixels")
@@ -200,7 +200,8 @@ async def test_who_joins_late_does_not_leave_with_the_first(tmp_path: Path) -> N
 
 
 async def test_memory_is_held_for_all_of_it(kitchen: Kitchen) -> None:
-    """A batch is admitted by the shared pixels and by the largest picture."""
+    """A batch that needs more than a share is admitted by the shared pixels and by the largest picture."""
+    kitchen.workers.estimated_bytes = 3000
     kitchen.workers.barrier.close()
     tasks = asked(kitchen, plan_of(width=8), plan_of(width=4))
     await kitchen.workers.barrier.reached()
@@ -208,8 +209,8 @@ async def test_memory_is_held_for_all_of_it(kitchen: Kitchen) -> None:
     kitchen.workers.barrier.open()
     await asyncio.gather(*tasks)
 
-    # The fake header: 1000 bytes, 10x10 pixels of three channels.
-    assert held == 1000 + 10 * 10 * 3 + 4 * 8 * 8 + 10 * 10 * 3 * 4 // 3
+    # The fake header: 3000 bytes, 10x10 pixels of three channels.
+    assert held == 3000 + 10 * 10 * 3 + 4 * 8 * 8 + 10 * 10 * 3 * 4 // 3
 
 
 @pytest.mark.parametrize(

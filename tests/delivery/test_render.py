@@ -6,13 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from proxy.delivery.answer import Outcome
-from proxy.delivery.making import pixel_bytes
 from proxy.delivery.result import etag_of, result_name
 from proxy.errors import (
     CannotRender,
@@ -25,10 +23,7 @@ from proxy.errors import (
     ProxyError,
     RenderCrashed,
 )
-from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
-from proxy.plan.operations import AutoOrient, Crop, Resize
-from proxy.plan.output import Format, Output, Target
-from proxy.plan.plan import Plan
+from proxy.imaging.job import RenderJob, RenderReport
 from tests.delivery.kitchen import NEGATIVE_TTL, WINDOW, Has, Kitchen, plan_of
 from tests.fakes import FakeWorkers
 
@@ -70,7 +65,7 @@ async def test_miss_then_hit(kitchen: Kitchen) -> None:
     assert kitchen.source.calls == {"open": 1}
     assert kitchen.store.calls == {"open": 1, "put": 1}
     assert (kitchen.workers.inspected, kitchen.workers.rendered) == (1, 1)
-    assert {"find", "fetch", "queue", "inspect", "render"} == set(first.stages.seconds)
+    assert {"find", "fetch", "queue", "render"} == set(first.stages.seconds)
 
 
 async def test_hit_in_the_store_touches_nothing_else(kitchen: Kitchen, tmp_path: Path) -> None:
@@ -522,6 +517,34 @@ async def test_more_memory_than_there_is(kitchen: Kitchen) -> None:
     assert (kitchen.workers.inspected, kitchen.workers.rendered) == (1, 0)
 
 
+async def test_small_pictures_are_one_task(kitchen: Kitchen) -> None:
+    """What a share of the memory is enough for is looked at and rendered in one task of a worker."""
+    for key in "ab":
+        kitchen.source.add(key, b"pixels")
+    kitchen.workers.estimated_bytes = 2_500  # a quarter of all: two slots, and half is left to larger ones
+    await asyncio.gather(*(kitchen.answer(plan_of(key)) for key in "ab"))
+    await kitchen.answer(plan_of("a", width=7))
+
+    assert len(kitchen.workers.timeouts) == 3  # tasks of workers
+    assert [job.header is None for job in kitchen.workers.jobs] == [True, True, False]
+
+
+async def test_large_pictures_ask_first(kitchen: Kitchen) -> None:
+    """What needs more is looked at, waits for as much as it needs, and is rendered then."""
+    kitchen.source.add("a.jpg", b"pixels")
+    kitchen.workers.estimated_bytes = 2_501
+    kitchen.workers.barrier.close()
+    render = asyncio.create_task(kitchen.answer())
+    await kitchen.workers.barrier.reached()
+    held = kitchen.memory_gate.statistics.inside
+    kitchen.workers.barrier.open()
+    await render
+
+    assert held > 2_500
+    assert kitchen.memory_gate.statistics.inside == 0
+    assert (kitchen.workers.inspected, kitchen.workers.rendered) == (1, 1)
+
+
 async def test_memory_budget_is_shared(kitchen: Kitchen) -> None:
     """Two pictures that do not fit together are rendered one after the other."""
     for key in "ab":
@@ -554,7 +577,7 @@ async def test_render_that_takes_too_long_is_remembered(kitchen: Kitchen) -> Non
         with pytest.raises(DeadlinePassed):
             await kitchen.answer()
     assert kitchen.workers.rendered == 1
-    assert kitchen.workers.timeouts == [4.0, 4.0]
+    assert kitchen.workers.timeouts == [4.0]
 
 
 async def test_header_that_takes_too_long_is_remembered(kitchen: Kitchen) -> None:
@@ -807,17 +830,3 @@ async def test_dead_results_store(kitchen: Kitchen) -> None:
     kitchen.store.fail("open", "put", "list", "delete")
     assert await kitchen.serve() == b"rendered pixels"
     assert await kitchen.serve(plan_of(width=99)) == b"rendered pixels"
-
-
-def test_memory_of_the_finished_picture() -> None:
-    """A small original that is to become a large picture is admitted by what the large one needs."""
-    header = SourceInfo(Format.JPEG, 100, 50, 1, 3, has_alpha=False, orientation=6, interlaced=False, estimated_bytes=1)
-    enlarged = Plan("a", (AutoOrient(), Resize(1000, 2000, enlarge=True)), Output())
-    moving = replace(header, format=Format.GIF, frames=500)
-    still = Plan("a", (Resize(10, 10),), Output(Target.JPEG))
-    impossible = Plan("a", (Crop(10, 10, dx=5000),), Output())
-
-    assert pixel_bytes(enlarged, header, RenderLimits()) == 3 * 100 * 50 + 4 * 1000 * 2000
-    assert pixel_bytes(replace(still, output=Output()), moving, RenderLimits()) == 4 * 10 * 5 * 300
-    assert pixel_bytes(still, moving, RenderLimits()) == 4 * 10 * 5
-    assert pixel_bytes(impossible, header, RenderLimits()) == 0
