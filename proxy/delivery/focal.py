@@ -93,7 +93,7 @@ class FocalSource:
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:
         """Open it, with the focal point."""
         async with self._asking(key) as asked, self._source.open(key, span=span) as opened:
-            yield ObjectBody(_with_focus(opened.info, await asked), opened.chunks)
+            yield replace(opened, info=_with_focus(opened.info, await asked))
 
     @asynccontextmanager
     async def _asking(self, key: str) -> AsyncIterator[asyncio.Future[Region | None]]:

@@ -7,6 +7,7 @@ goes earlier when its bytes are needed for others. It is deleted as soon as a ne
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ from proxy.delivery.staging import StagedFile, Staging
 from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginUnavailable, Overloaded, ProxyError
 from proxy.imaging.job import SourceInfo
 from proxy.metrics import Metrics
-from proxy.stores.base import ObjectInfo, Source
+from proxy.stores.base import ObjectBody, ObjectInfo, Source
 
 _WRITE_BYTES = 512 * 1024
 """Written to disk at a time."""
@@ -180,7 +181,7 @@ class Originals:
             self._check_size(info.size)
             self._reserve(path, info.size)
             try:
-                size, checksum = await self._receive(opened.chunks, path, info)
+                size, checksum = await self._receive(opened, path)
             except OSError as error:
                 raise Overloaded("too busy: the original cannot be staged; try again in 1 s") from error
         # Where the store cannot tell one version from another, the bytes themselves do.
@@ -188,10 +189,15 @@ class Originals:
         question.learn(info.version, info.modified)
         return info
 
-    async def _receive(self, chunks: AsyncIterator[bytes], path: Path, info: ObjectInfo) -> tuple[int, int]:
+    async def _receive(self, opened: ObjectBody, path: Path) -> tuple[int, int]:
         """Write the body to a new file; its length, and its CRC-32 where nothing else tells its version."""
+        info, chunks = opened.info, opened.chunks
         received, promised = 0, info.size  # 0: the store does not tell the length
         file = StagedFile(path, summed=not info.version)
+        if opened.copy_to is not None and info.version:
+            with contextlib.closing(file):
+                await opened.copy_to(file.fileno())
+            return promised, 0
         # Buckets send small pieces, and a hop to a thread costs more than writing one: several go together.
         waiting: list[bytes] = []
         held = 0

@@ -122,6 +122,10 @@ class StagedFile:
         self._closed = False
         self._lock = threading.Lock()
 
+    def fileno(self) -> int:
+        """Its descriptor, to be duplicated: ours may be closed at any moment."""
+        return self._file.fileno()
+
     def write(self, chunk: bytes) -> None:
         """Append a chunk; blocks."""
         with self._lock:

@@ -17,7 +17,7 @@ The rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -65,6 +65,12 @@ class ObjectBody:
     chunks: AsyncIterator[bytes]
     """Non-empty chunks of at most `CHUNK` bytes, once. Ends exactly after the promised bytes, or raises
     OriginUnavailable (DeadlinePassed when they stop coming)."""
+    copy_to: Callable[[int], Awaitable[None]] | None = None
+    """Instead of `chunks`, where a store has a cheaper way: write the same bytes to where the file of this descriptor
+    is at, which is not one for appending and may be closed at any moment.
+
+    Fails as `chunks` does, and with OSError where the file cannot be written.
+    """
 
 
 class Source(Protocol):

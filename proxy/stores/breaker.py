@@ -162,12 +162,24 @@ class GuardedSource:
         async with AsyncExitStack() as stack:
             with self._breaker.guard():
                 opened = await stack.enter_async_context(self._source.open(key, span=span))
-            yield ObjectBody(opened.info, self._watched(opened.chunks, self._breaker.generation))
+            generation, copy_to = self._breaker.generation, opened.copy_to
+
+            async def copy(file: int) -> None:
+                assert copy_to is not None
+                with self._watching(generation):
+                    await copy_to(file)
+
+            yield ObjectBody(opened.info, self._watched(opened.chunks, generation), copy if copy_to else None)
 
     async def _watched(self, items: AsyncIterator[T], generation: int) -> AsyncIterator[T]:
-        try:
+        with self._watching(generation):
             async for item in items:
                 yield item
+
+    @contextmanager
+    def _watching(self, generation: int) -> Iterator[None]:
+        try:
+            yield
         except OriginRefused:
             raise
         except (OriginUnavailable, DeadlinePassed):

@@ -20,6 +20,7 @@ import errno
 import json
 import os
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,11 @@ from proxy.stores.base import CHUNK
 from proxy.stores.keys import is_key, missing, shown, unwritable
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+COPIED = 8 * CHUNK
+"""The most that is copied at once: whoever has given up must not be copied for much longer."""
+_CANNOT_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
+"""Of `copy_file_range`: two kinds of file system, an old kernel, files that are none on disk, a sandbox."""
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EILSEQ}
 
 
@@ -68,20 +74,28 @@ class OpenFile:
 
     def read(self, offset: int, end: int) -> bytes:
         """Read a chunk of the bytes from `offset` to before `end`, at least one."""
-        with self._lock:
-            if self._closed:
-                raise OriginUnavailable("the object was closed while it was read")
-            self._reading = True
-        try:
-            data = os.pread(self._fd, min(CHUNK, end - offset), offset)
-            if not data or (offset + len(data) == end and self._has_changed()):
-                # Overwritten in place (`cp new.jpg old.jpg`): what was read is half of each.
-                raise OriginUnavailable("the object changed while it was read")
-        except OSError as error:
-            raise OriginUnavailable("the store failed while an object was read") from error
-        finally:
-            self._end_reading()
+        with self._held():
+            try:
+                data = os.pread(self._fd, min(CHUNK, end - offset), offset)
+            except OSError as error:
+                raise OriginUnavailable("the store failed while an object was read") from error
+            self._check(len(data), offset, end)
         return data
+
+    def copy(self, file: int, offset: int, end: int) -> int:
+        """Write some of the bytes from `offset` to before `end`, at least one, to the file of a descriptor; how many.
+
+        OSError where that file cannot take them.
+        """
+        with self._held():
+            try:
+                count = _copy(self._fd, file, min(COPIED, end - offset), offset)
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise
+                raise OriginUnavailable("the store failed while an object was read") from error
+            self._check(count, offset, end)
+        return count
 
     def close(self) -> None:
         """Give the descriptor back, now or as soon as the read under way ends."""
@@ -90,15 +104,48 @@ class OpenFile:
                 os.close(self._fd)
             self._closed = True
 
-    def _end_reading(self) -> None:
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Keep the descriptor open for the block."""
+        with self._lock:
+            if self._closed:
+                raise OriginUnavailable("the object was closed while it was read")
+            self._reading = True
+        try:
+            yield
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         with self._lock:
             self._reading = False
             if self._closed:
                 os.close(self._fd)
 
+    def _check(self, count: int, offset: int, end: int) -> None:
+        """See that `count` bytes were there, and that they were the last of what was opened if they are the last."""
+        if not count or (offset + count == end and self._has_changed()):
+            # Overwritten in place (`cp new.jpg old.jpg`): what was read is half of each.
+            raise OriginUnavailable("the object changed while it was read")
+
     def _has_changed(self) -> bool:
-        now = os.fstat(self._fd)
+        try:
+            now = os.fstat(self._fd)
+        except OSError as error:
+            raise OriginUnavailable("the store failed while an object was read") from error
         return (now.st_size, now.st_mtime_ns) != (self.status.st_size, self.status.st_mtime_ns)
+
+
+def _copy(source: int, target: int, count: int, offset: int) -> int:
+    """Write up to `count` bytes from `offset` to where a file is at, as the system does it best; how many it were."""
+    if sys.platform != "linux":
+        return os.write(target, os.pread(source, min(count, CHUNK), offset))
+    try:
+        return os.copy_file_range(source, target, count, offset_src=offset)
+    except OSError as error:
+        if error.errno not in _CANNOT_COPY:
+            raise
+    return os.sendfile(target, source, offset, count)
 
 
 def open_key(root: Path, key: str) -> OpenFile:

@@ -8,6 +8,7 @@ its place in it.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -62,7 +63,9 @@ class LocalStore:
                 if span.first >= info.size:
                     raise RangeRefused(f"{shown(key)} has {info.size} bytes", info.size)
                 first, end = span.first, min(span.last + 1, info.size)
-            yield ObjectBody(info, self._chunks(opened, first, end))
+            yield ObjectBody(
+                info, self._chunks(opened, first, end), lambda file: self._copy(opened, first, end, os.dup(file))
+            )
         finally:
             opened.close()
 
@@ -96,6 +99,19 @@ class LocalStore:
             chunk = await self._wait(self._threads.submit(opened.read, offset, end))
             offset += len(chunk)
             yield chunk
+
+    async def _copy(self, opened: OpenFile, offset: int, end: int, file: int) -> None:
+        """Write the bytes to a file, and close this descriptor of it: not before the thread has let go of it."""
+        job: Future[int] | None = None
+        try:
+            while offset < end:
+                job = self._threads.submit(opened.copy, file, offset, end)
+                offset += await self._wait(job)
+        finally:
+            if job is None:
+                os.close(file)
+            else:
+                job.add_done_callback(lambda _: os.close(file))
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await self._wait(self._threads.submit(work))

@@ -36,7 +36,7 @@ class RoutedSource:
     async def _open_elsewhere(self, key: str, span: ByteRange | None) -> AsyncIterator[ObjectBody]:
         source, name = self._route(key)
         async with source.open(name, span=span) as opened:
-            yield ObjectBody(replace(opened.info, key=key), opened.chunks)
+            yield replace(opened, info=replace(opened.info, key=key))
 
     def _route(self, key: str) -> tuple[Source, str]:
         scheme, _, rest = key.partition("://")
