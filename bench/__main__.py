@@ -12,6 +12,7 @@ from bench.cold import cold as run_cold
 from bench.colour import colour as run_colour
 from bench.corpus import corpus as run_corpus
 from bench.curve import curve as run_curve
+from bench.effort import effort as run_effort
 from bench.fences import fences as run_fences
 from bench.fuzz import fuzz as run_fuzz
 from bench.herd import herd as run_herd
@@ -188,6 +189,18 @@ def quality(
 ) -> None:
     """Bytes at equal SSIMULACRA2 beside the defaults of libvips and sharp."""
     run_quality(photos, sizes=size or [400, 1200], modules=sharp, most=most, efforts=efforts).save()
+
+
+@app.command()
+def effort(
+    photos: Directory = None,
+    size: Annotated[list[int] | None, typer.Option(help="Pixels a side; may be given several times.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="Photos at most.")] = 6,
+    highest: Annotated[int, typer.Option(min=0, max=9, help="Effort, as presets count.")] = 9,
+    others: Annotated[bool, typer.Option("--others", help="What JPEG, PNG and lossless files take, instead.")] = False,
+) -> None:
+    """Time, bytes and SSIMULACRA2 of every effort of AVIF, WebP and JPEG XL."""
+    run_effort(photos, sizes=size or [400, 1200], most=most, highest=highest, others=others).save()
 
 
 @app.command()

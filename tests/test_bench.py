@@ -18,6 +18,7 @@ from bench.client import Pool, Reply
 from bench.cold import cold
 from bench.corpus import corpus, is_turned, positions, upright
 from bench.curve import curve
+from bench.effort import effort
 from bench.figures import (
     constant_schedule,
     counted,
@@ -297,3 +298,18 @@ def test_every_command_runs(
     assert "Answers other than expected: none" in printed
     assert "other (" not in printed
     assert (tmp_path / "out" / "soak.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_efforts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row for each effort of each encoder, the default among them whatever is tried."""
+    monkeypatch.setattr(reporting, "OUT", tmp_path / "out")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(encoded(coordinates(64, 48), "JPEG"))
+
+    for others in (False, True):
+        effort(tmp_path / "photos", sizes=[32], most=1, highest=1, others=others).save()
+
+    printed = capsys.readouterr().out
+    assert "### 32 px: avif of quality 64 by effort, 1 photos" in printed
+    assert printed.count("(default)") >= 2
+    assert "### 32 px: ns a pixel by effort in presets, 1 photos" in printed

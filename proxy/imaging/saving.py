@@ -11,6 +11,7 @@ from pathlib import Path
 import pyvips
 
 from proxy.errors import ResultTooLarge
+from proxy.imaging.effort import codec_effort, effort_of
 from proxy.imaging.foreign import encode_foreign
 from proxy.imaging.jxl import encode_jxl
 from proxy.plan.geometry import Size
@@ -57,9 +58,9 @@ def _quality(output: Output, target: Format) -> int:
     return output.quality or QUALITY[target]
 
 
-def _effort(output: Output, default: int, most: int) -> int:
-    """The codec's effort for ours of 0 to 9."""
-    return default if output.effort is None else round(output.effort * most / 9)
+def _effort(output: Output, target: Format) -> int:
+    """The encoder's own effort for ours."""
+    return codec_effort(effort_of(output, target), target)
 
 
 def save_jpeg(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
@@ -70,7 +71,7 @@ def save_jpeg(image: pyvips.Image, output: Output, path: str, keep: str) -> None
     quality = _quality(output, Format.JPEG)
     # A quality asked for by number keeps the standard's tables, by which others read it back from the file.
     ours = output.quality is None or output.ssimulacra2 is not None or output.over_limit is OverLimit.FIT
-    effort = 4 if output.effort is None else output.effort
+    effort = effort_of(output, Format.JPEG)
     image.jpegsave(
         path,
         Q=quality,
@@ -86,11 +87,10 @@ def save_jpeg(image: pyvips.Image, output: Output, path: str, keep: str) -> None
 
 def save_png(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
     """Lossless whatever the quality says; filters save a fifth on photos and cost nearly nothing on drawings."""
-    effort = _effort(output, 6, 9)
     if output.palette is not None:
         save_palette_png(image, output.palette, output, path, keep)
         return
-    image.pngsave(path, compression=effort, filter="all", interlace=output.progressive, keep=keep)
+    image.pngsave(path, compression=_effort(output, Format.PNG), filter="all", interlace=output.progressive, keep=keep)
 
 
 def save_palette_png(image: pyvips.Image, colours: int, output: Output, path: str, keep: str) -> None:
@@ -109,12 +109,11 @@ def save_gif(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
     What has hardly changed from frame to frame is not written again (`GIF_CHANGE`): resizing makes noise of what stood
     still in the original, and a GIF of half the size with all of it has more bytes than the original.
     """
-    effort = max(1, _effort(output, 3, 10))
     bits = 8 if output.palette is None else max(1, (output.palette - 1).bit_length())
     image.gifsave(
         path,
         bitdepth=bits,
-        effort=effort,
+        effort=_effort(output, Format.GIF),
         interlace=output.progressive,
         interframe_maxerror=0 if output.lossless else GIF_CHANGE,
         keep=keep,
@@ -128,7 +127,7 @@ def save_webp(image: pyvips.Image, output: Output, path: str, keep: str) -> None
         path,
         Q=_quality(output, Format.WEBP),
         lossless=output.lossless,
-        effort=_effort(output, 4, 6),
+        effort=_effort(output, Format.WEBP),
         keep=keep,
         page_height=_page_height(image),
     )
@@ -150,26 +149,22 @@ def _declare_alpha(path: str) -> None:
 
 
 def save_avif(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
-    """AV1, eight bits, effort 2: 63 ms at 400 px, and 13 % more bytes for an equal score than effort 4 in 486 ms.
-
-    Effort 1 takes 32 ms for 22 % more, effort 3 106 ms for 6 % more.
-    """
+    """AV1, eight bits; by default effort 2, of which docs/quality.md has the figures."""
     image.heifsave(
         path,
         compression="av1",
         Q=_quality(output, Format.AVIF),
         lossless=output.lossless,
-        effort=_effort(output, 2, 9),
+        effort=_effort(output, Format.AVIF),
         bitdepth=8,
         keep=keep,
     )
 
 
 def save_jxl(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
-    """Lossy or lossless, without metadata; effort 4 is five times as fast as 5, for half a dB."""
+    """Lossy or lossless, without metadata; effort 4 is five times as fast as 5, for 3 % more bytes at most."""
     del keep  # the encoder takes sRGB and grey as they are
-    effort = max(1, _effort(output, 4, 9))
-    quality = _quality(output, Format.JXL)
+    effort, quality = _effort(output, Format.JXL), _quality(output, Format.JXL)
     Path(path).write_bytes(encode_jxl(image, quality=quality, effort=effort, lossless=output.lossless))
 
 
