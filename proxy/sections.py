@@ -48,6 +48,7 @@ def render_limits(settings: Settings) -> RenderLimits:
         pdf=settings.pdf,
         over_budget=OverBudget(settings.over_budget),
         animation_seconds=settings.animation_seconds,
+        cpu_seconds=settings.render_cpu,
     )
 
 

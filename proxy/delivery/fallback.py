@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from proxy.delivery.originals import Staged
-from proxy.delivery.result import Result, etag_of
+from proxy.delivery.result import Result, tag_of_made
 from proxy.errors import Overloaded
 from proxy.imaging.sniff import HEAD_BYTES, sniff
 from proxy.plan.plan import Plan
@@ -20,17 +20,17 @@ async def original_as_result(plan: Plan, staged: Staged, renderer: str) -> Resul
         raise Overloaded("too busy: the original could not be read back; try again in 1 s") from error
     found = sniff(body[:HEAD_BYTES])
     header = staged.inspected
-    version = staged.info.version
+    version, frames = staged.info.version, header.frames if header else 1
     return Result(
         body=body,
         media_type=found.media_type,
         width=header.width if header else 0,
         height=header.height if header else 0,
-        frames=header.frames if header else 1,
+        frames=frames,
         version=version,
         modified=staged.info.modified,
         created=time.time(),
         seen=staged.seen,
         renderer=renderer,
-        etag=etag_of(version, plan, renderer),
+        etag=tag_of_made(version, plan, renderer, media_type=found.media_type, frames=frames),
     )

@@ -24,7 +24,7 @@ from proxy.delivery.failures import RecentFailures
 from proxy.delivery.focal import focus_of
 from proxy.delivery.learning import Learnt
 from proxy.delivery.originals import Staged
-from proxy.delivery.result import Result, etag_of
+from proxy.delivery.result import Result, tag_of_made
 from proxy.delivery.staging import Staging
 from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError, RenderCrashed, TooCostly
 from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport, SourceInfo
@@ -121,10 +121,11 @@ class Maker:
         order = Order(plan, overlays, deadline, stages)
         made = await self._batches.join(staged, order) if can_share(plan) and not _moves(staged) else None
         report, body = made or await self._make_alone(order, staged)
-        version = staged.info.version
+        version, versions = staged.info.version, self._workers.versions
+        media_type = report.media_type or report.format.media_type
         return Result(
             body=body,
-            media_type=report.media_type or report.format.media_type,
+            media_type=media_type,
             width=report.width,
             height=report.height,
             frames=report.frames,
@@ -132,9 +133,9 @@ class Maker:
             modified=staged.info.modified,
             created=time.time(),
             seen=staged.seen,
-            renderer=self._workers.versions,
+            renderer=versions,
             notes=report.notes,
-            etag=etag_of(version, plan, self._workers.versions),
+            etag=tag_of_made(version, plan, versions, media_type=media_type, frames=report.frames),
         )
 
     async def _make_alone(self, order: Order, staged: Staged) -> Made:

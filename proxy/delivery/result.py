@@ -86,7 +86,7 @@ class Result:
                 created=_time(metadata["created"]),
                 seen=_time(metadata["seen"]),
                 renderer=renderer,
-                etag=etag_of(version, plan, renderer),
+                etag=tag_of_made(version, plan, renderer, media_type=media_type, frames=int(metadata["frames"])),
                 notes=tuple(note for note in metadata.get("notes", "").split("; ") if note),
             )
         except (KeyError, ValueError):
@@ -97,9 +97,22 @@ def etag_of(version: str, plan: Plan, renderer: str) -> str:
     """The strong entity tag of a representation (RFC 9110 section 8.8.3), quotes included; needs no pixels.
 
     It follows from what determines the bytes: the original's version, the plan with its target, and the renderer. The
-    target stands for the format, because a rule like "plain" always settles on the same format for the same original.
+    target stands for the format, because a rule like "plain" always settles on the same format for the same original;
+    for the exception see `tag_of_made`.
     """
     return _tag(f"{version}|{plan.fingerprint}|{plan.output.target.value}|{renderer}")
+
+
+def tag_of_made(version: str, plan: Plan, renderer: str, *, media_type: str, frames: int) -> str:
+    """The entity tag of a result that was made: that of its plan, unless its format had to be another.
+
+    A negotiated still that would not have been ready in time has the client's next format (`imaging/targets.py`); it
+    must not be taken for the one that the next replica, or the next render, makes.
+    """
+    named = plan.output.target.known_format
+    if plan.output.animated is None or frames > 1 or named is None or media_type == named.media_type:
+        return etag_of(version, plan, renderer)
+    return _tag(f"{version}|{plan.fingerprint}|{media_type}|{renderer}")
 
 
 @lru_cache(maxsize=4096)  # every hit asks for it, some twice

@@ -1,26 +1,20 @@
 """Write a picture in each of several formats at about equal quality, and keep the smallest file.
 
-The quick formats come first. One for which the time is too short is left out, and the notes say so: a larger file in
-time is better than none.
+The quick formats come first. One for which the time is too short even with the least effort is left out, and the notes
+say so: a larger file in time is better than none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from proxy.imaging.effort import Pace, least
 from proxy.imaging.equal_quality import QUALITIES, equal_quality
 from proxy.imaging.file_limits import Written
-from proxy.imaging.searching import TimeLimit
+from proxy.imaging.searching import USUAL_TRIES, TimeLimit
 from proxy.plan.output import Format, Output
-
-_SECONDS_PER_MEGAPIXEL: Mapping[Format, float] = {
-    Format.JPEG: 0.03, Format.WEBP: 0.25, Format.PNG: 0.5, Format.GIF: 0.8, Format.AVIF: 1.0,
-}  # fmt: skip
-"""To encode once, on a slow core, generously; `python -m bench quality` prints what it takes."""
-_USUAL_TRIES = 4
-"""Encodes of a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +48,15 @@ def hold(
     path: Path,
     pixels: int,
     limit: TimeLimit,
+    pace: Pace,
 ) -> Outcome:
     """Let `write` make a file at `path` in each of the formats; the smallest stays there."""
-    tries = _USUAL_TRIES if output.ssimulacra2 is not None or output.max_bytes is not None else 1
+    tries = USUAL_TRIES if output.ssimulacra2 is not None or output.max_bytes is not None else 1
     entries: list[Entry] = []
     notes: list[str] = []
     best = b""
-    for target in sorted(formats, key=_cost):
-        if entries and _cost(target) * tries * pixels / 1e6 > limit.left:
+    for target in sorted(formats, key=lambda target: pace.seconds(target, output, pixels)):
+        if entries and pace.seconds(target, least(output, target), pixels) * tries > limit.left:
             notes.append(f"{target.value} left out: no time for it")
             continue
         written = write(target, _alike(output, target))
@@ -76,10 +71,6 @@ def hold(
         notes.insert(0, f"smallest of {', '.join(f'{entry.format.value} {entry.size}' for entry in entries)} bytes")
     found = tuple((entry.format, entry.written.learnt) for entry in entries if entry.written.learnt is not None)
     return Outcome(winner, found, (*winner.written.notes, *notes))
-
-
-def _cost(target: Format) -> float:
-    return _SECONDS_PER_MEGAPIXEL.get(target, 1.0)
 
 
 def _alike(output: Output, target: Format) -> Output:

@@ -51,13 +51,11 @@ def write_within(
     """Write the result with the quality that the output asks for, or that its score and its limit of bytes come to."""
     output, path = job.output, Path(job.result_path)
     most = _limit_of(job)
-    lossy = target in QUALITY and not output.lossless
-    limited = most is not None and lossy and (target is Format.JPEG or output.over_limit in _EVERY_FORMAT)
-    scored = lossy and output.ssimulacra2 is not None
+    limited, scored = _is_limited(output, target), _is_lossy(output, target) and output.ssimulacra2 is not None
     usual = quality_for(output.ssimulacra2 or 0, target) if scored else QUALITY.get(target, 100)
     highest = output.quality or usual
     score = output.ssimulacra2 if len(picture.frames) == 1 else None
-    if not lossy or not (limited or score is not None):
+    if not is_searched(output, target, len(picture.frames)):
         written = write(replace(output, quality=usual) if scored else output)
         size = path.stat().st_size
         return Written(_is_kept(job, size, most), written, notes=_unmet(output, target, most, size))
@@ -70,6 +68,22 @@ def write_within(
     start = dict(job.starts).get(target, highest)
     settled = settle(encodes, Aim(score, most if limited else None, highest, start), limit)
     return Written(_is_kept(job, path.stat().st_size, most), picture, settled.learnt, settled.notes)
+
+
+def is_searched(output: Output, target: Format, frames: int) -> bool:
+    """Whether the quality takes several encodes to find; an animation is not searched for a score."""
+    scored = _is_lossy(output, target) and output.ssimulacra2 is not None and frames == 1
+    return scored or _is_limited(output, target)
+
+
+def _is_limited(output: Output, target: Format) -> bool:
+    """Whether a limit of bytes lowers the quality."""
+    every = target is Format.JPEG or output.over_limit in _EVERY_FORMAT
+    return output.max_bytes is not None and _is_lossy(output, target) and every
+
+
+def _is_lossy(output: Output, target: Format) -> bool:
+    return target in QUALITY and not output.lossless
 
 
 def _opened(job: RenderJob) -> pyvips.Image:
@@ -88,7 +102,7 @@ def _unmet(output: Output, target: Format, most: int | None, size: int) -> tuple
     """What was asked for and cannot be had."""
     notes = []
     if output.ssimulacra2 is not None:
-        lossy = target in QUALITY and not output.lossless
+        lossy = _is_lossy(output, target)
         notes.append("an animation: the usual quality for the score" if lossy else "without loss, whatever the score")
     if most is not None and size > most and output.over_limit is OverLimit.FIT:
         notes.append(f"not below {most} bytes: this {target.value} has no quality to lower")

@@ -31,6 +31,8 @@ class RenderLimits:
     """Whether reports tell the position that a picture was taken at."""
     animation_seconds: float = 7.0
     """What an animation may take."""
+    cpu_seconds: float = math.inf
+    """What a worker may use for one render."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ RUNGS: tuple[int, ...] = (*range(10, 88, 2), *range(88, 99))
 """The qualities that are tried for a score: about a point apart, in all three formats."""
 MOST_TRIES = 8
 """Halving a hundred qualities takes seven; guided by what was measured, three or four are usual."""
+USUAL_TRIES = 4
+"""What a search usually takes."""
 SMALLEST_SIDE = 8
 """Pixels: below, SSIMULACRA2 is not defined."""
 _KEPT_BYTES = 32 << 20

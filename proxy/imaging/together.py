@@ -10,7 +10,9 @@ Everything else belongs to each picture by itself: its operations, its file, its
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from proxy.errors import ProxyError
 from proxy.imaging.inspect import inspect
@@ -24,18 +26,21 @@ from proxy.plan.geometry import Size
 from proxy.plan.output import Output, Truncated
 
 
-def render_each(jobs: tuple[RenderJob, ...], note: Callable[[], None]) -> tuple[RenderReport | ProxyError, ...]:
+def render_each(
+    jobs: tuple[RenderJob, ...], note: Callable[[], None], clock: Callable[[], float] = time.perf_counter
+) -> tuple[RenderReport | ProxyError, ...]:
     """Render jobs of one original; what comes of each, in their order. `note` is called before each of them."""
     try:
         info = jobs[0].header or inspect(jobs[0].path, jobs[0].limits)
     except ProxyError as error:
         return (error,) * len(jobs)
-    decoded = Decoded()
+    decoded, began = Decoded(), clock()
     outcomes: dict[int, RenderReport | ProxyError] = {}
     for index in sorted(range(len(jobs)), key=lambda index: -_pixels(jobs[index], info)):
         note()
         try:
-            outcomes[index] = render(jobs[index], info, decoded.load)
+            left = max(0.0, jobs[index].seconds - (clock() - began))  # those before have taken the rest
+            outcomes[index] = render(replace(jobs[index], seconds=left), info, decoded.load)
         except ProxyError as error:
             outcomes[index] = error
     return tuple(outcomes[index] for index in range(len(jobs)))

@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,8 +23,9 @@ from proxy.imaging.budget import Frames, choose_frames
 from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
 from proxy.imaging.contest import hold
 from proxy.imaging.damage import reading
+from proxy.imaging.effort import PACE, Pace, least, lowered, stepped
 from proxy.imaging.faces import FoundFaces
-from proxy.imaging.file_limits import Written, copy_original, passes, write_within
+from proxy.imaging.file_limits import Written, copy_original, is_searched, passes, write_within
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
 from proxy.imaging.jpeg_quality import settle_quality
@@ -36,11 +36,13 @@ from proxy.imaging.overlays import opener
 from proxy.imaging.pacing import write_in_time
 from proxy.imaging.picture import Picture
 from proxy.imaging.reports import write_report
-from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, HOLDS_XMP, MAX_SIDE, check_format, save
-from proxy.imaging.searching import TimeLimit
+from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, HOLDS_XMP, save
+from proxy.imaging.searching import USUAL_TRIES
 from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
 from proxy.imaging.steps import flattened, scale_to
+from proxy.imaging.targets import contenders, ready_in_time
+from proxy.imaging.times import Times
 from proxy.imaging.view import STORED
 from proxy.plan.animation import in_hundredths
 from proxy.plan.operations.hiding import hides
@@ -52,15 +54,8 @@ from proxy.plan.output import (
     Metadata,
     Orientation,
     Output,
-    Target,
 )
 
-_SHARE_OF_DEADLINE = 0.7
-"""Of what is left of a request's time, an animation may take so much: what is not ready then is lost altogether."""
-_SEARCHING = 0.5
-"""Of the same: what a search for a quality or a format may take, the decoding included."""
-_LONGEST_SEARCH = 6.0
-"""Seconds, whatever the deadline."""
 Load = Callable[..., Picture]
 """`loading.load`, or what stands in for it."""
 MOST_PLAYS = 65_535
@@ -68,26 +63,26 @@ MOST_PLAYS = 65_535
 which libvips translates both ways."""
 
 
-def render(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load) -> RenderReport:
+def render(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load, *, pace: Pace = PACE) -> RenderReport:
     """Make the picture that the job asks for and write it to the job's `result_path`.
 
     What is known of the original already, and pixels that others use as well, may be brought along.
     """
     try:
-        return _render(job, info, pixels)
+        return _render(job, info, pixels, pace)
     except BaseException:
         Path(job.result_path).unlink(missing_ok=True)
         raise
 
 
-def _render(job: RenderJob, info: SourceInfo | None, pixels: Load) -> RenderReport:
+def _render(job: RenderJob, info: SourceInfo | None, pixels: Load, pace: Pace) -> RenderReport:
     if job.output.answer is Answer.PICTURE:
-        return _picture(job, info, pixels)
-    return _report(job)
+        return _picture(job, info, pixels, pace)
+    return _report(job, pace)
 
 
-def _picture(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load) -> RenderReport:
-    started = time.perf_counter()
+def _picture(job: RenderJob, info: SourceInfo | None, pixels: Load, pace: Pace) -> RenderReport:
+    started, times = time.perf_counter(), Times.of(job)
     info = info or job.header or inspect(job.path, job.limits)
     if passes(job, info) and not tells_position(job.path, info, job.limits):
         return _original(job, info)
@@ -97,16 +92,19 @@ def _picture(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load
         picture = make(job, info, frames, pixels)
         targets = contenders(picture, info, job.output)
     decoded = time.perf_counter()
-    limit = TimeLimit(started + min(_SEARCHING * job.seconds, _LONGEST_SEARCH))
+    if len(targets) == 1:
+        wanted = targets[0]
+        targets = (ready_in_time(wanted, picture, info, job.output, seconds=times.for_encode, pace=pace),)
+        if targets != (wanted,):
+            picture = picture.noting(f"{_name(targets[0])} instead of {_name(wanted)}: that would not be ready in time")
     outcome = hold(
         targets,
         job.output,
-        lambda target, output: _file(
-            replace(job, output=output), info, picture, target, limit=limit, spent=decoded - started
-        ),
+        lambda target, output: _file(replace(job, output=output), info, picture, target, times=times, pace=pace),
         path=Path(job.result_path),
         pixels=picture.size.pixels * len(picture.frames),
-        limit=limit,
+        limit=times.searching,
+        pace=pace,
     )
     kept = outcome.winner.written.kept
     if not kept and not hides(job.operations) and not tells_position(job.path, info, job.limits):
@@ -128,25 +126,47 @@ def _picture(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load
     )
 
 
-def _file(
-    job: RenderJob, info: SourceInfo, picture: Picture, target: Format, *, limit: TimeLimit, spent: float
-) -> Written:
-    """Write the picture as a file of this format; `spent` are the seconds that making it has taken."""
-    with translated(lambda _: CannotRender(f"the picture cannot be written as {target.value.upper()}")):
+def _file(job: RenderJob, info: SourceInfo, picture: Picture, target: Format, *, times: Times, pace: Pace) -> Written:
+    """Write the picture as a file of this format, with the effort that is ready in time."""
+    with translated(lambda _: CannotRender(f"the picture cannot be written as {_name(target)}")):
         picture = fit_format(picture, target, job.output)
         output = settle_quality(job.output, info, job.path, picture.size, target)
-        seconds = min(job.limits.animation_seconds, _SHARE_OF_DEADLINE * job.seconds) - spent
+        picture, output = _in_time(picture, output, target, times, pace)
+        seconds = times.moving.left  # the same for each try of a search: all should have the same frames
 
         def attempt(tried: Output) -> Picture:
             attempted = replace(job, output=tried)
-            return write_in_time(
-                picture,
-                lambda made: write(made, target, attempted),
-                seconds=seconds,
-                policy=tried.over_budget or job.limits.over_budget,
-            )
 
-        return write_within(replace(job, output=output), target, picture, attempt, limit)
+            def put(made: Picture) -> None:
+                since = time.perf_counter()
+                write(made, target, attempted)
+                if len(made.frames) == 1:  # how long several take depends on what they have in common
+                    pace.learn(target, tried, made.size.pixels, time.perf_counter() - since)
+
+            policy = tried.over_budget or job.limits.over_budget
+            return write_in_time(picture, put, seconds=seconds, policy=policy)
+
+        return write_within(replace(job, output=output), target, picture, attempt, times.searching)
+
+
+def _in_time(picture: Picture, output: Output, target: Format, times: Times, pace: Pace) -> tuple[Picture, Output]:
+    """The output with the effort that is ready in time; the picture notes one that was lowered."""
+    seconds = times.for_encode
+    if len(picture.frames) > 1:
+        seconds = min(seconds, times.moving.left)
+    if is_searched(output, target, len(picture.frames)):
+        seconds = min(seconds, times.searching.left / USUAL_TRIES)
+    elif output.candidates:
+        seconds = min(seconds, times.searching.left)
+    pixels = picture.size.pixels * len(picture.frames)
+    chosen = lowered(output, target, pixels, seconds, pace) or least(output, target)
+    if chosen == output:
+        return picture, output
+    return picture.noting(stepped(output, chosen, target)), chosen
+
+
+def _name(target: Format) -> str:
+    return target.value.upper()
 
 
 def _original(job: RenderJob, info: SourceInfo) -> RenderReport:
@@ -158,12 +178,12 @@ def _original(job: RenderJob, info: SourceInfo) -> RenderReport:
     )
 
 
-def _report(job: RenderJob) -> RenderReport:
+def _report(job: RenderJob, pace: Pace) -> RenderReport:
     """A report about the original, or about the picture that the operations make of it."""
     started = time.perf_counter()
     path, info = job.path, job.header
     if job.operations:
-        _picture(replace(job, output=replace(job.output, answer=Answer.PICTURE)))
+        _picture(replace(job, output=replace(job.output, answer=Answer.PICTURE)), None, load, pace)
         info, path = None, job.result_path
     info = info or inspect(path, job.limits)
     with translated(lambda _: CannotRender("the original cannot be read as a picture")):
@@ -210,47 +230,6 @@ def make(job: RenderJob, info: SourceInfo, frames: Frames, pixels: Load = load) 
             # What was trimmed to a strip may be scaled up to anything.
             check_sizes(rest, replace(settled, orientation=picture.orientation), job.limits, len(picture.frames))
     return picture.in_memory()
-
-
-def settle_format(picture: Picture, info: SourceInfo, output: Output) -> Format:
-    """The format a rule like SOURCE or PLAIN means for this picture."""
-    target = output.target_for(len(picture.frames))
-    if (known := target.known_format) is not None:
-        return known
-    if target is Target.FAMILIAR and info.format in (Format.TIFF, Format.AVIF, Format.JXL):
-        return Format.JPEG
-    if target in (Target.SOURCE, Target.FAMILIAR) and info.format not in (Format.HEIC, Format.PDF):
-        return Format.PNG if info.format is Format.SVG else info.format
-    if len(picture.frames) > 1:
-        return Format.GIF
-    return Format.PNG if _shows_through(picture) else Format.JPEG
-
-
-def contenders(picture: Picture, info: SourceInfo, output: Output) -> tuple[Format, ...]:
-    """The formats to be written, of which the smallest is kept: one, unless the output has candidates.
-
-    What cannot hold the picture does not take part as long as something else can.
-    """
-    usual = settle_format(picture, info, output)
-    outputs = [replace(output, target=target, animated=None) for target in output.candidates]
-    named = dict.fromkeys(settle_format(picture, info, candidate) for candidate in outputs)
-    found = tuple(target for target in named if _holds(picture, target))
-    if not found:
-        check_format(picture.size, usual)
-    return found or (usual,)
-
-
-def _holds(picture: Picture, target: Format) -> bool:
-    if max(picture.size.width, picture.size.height) > MAX_SIDE.get(target, sys.maxsize):
-        return False
-    if len(picture.frames) > 1:
-        return target.holds_animation
-    return target.holds_alpha or not _shows_through(picture)
-
-
-def _shows_through(picture: Picture) -> bool:
-    """Whether any pixel is transparent; many pictures carry an alpha channel that never is."""
-    return picture.has_alpha and picture.first[picture.first.bands - 1].min() < 255
 
 
 def fit_format(picture: Picture, target: Format, output: Output) -> Picture:

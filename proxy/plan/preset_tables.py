@@ -55,7 +55,8 @@ class PresetTable(PictureTable):
     """The picture, or a report about it as JSON: info is all there is to say; the others are single answers. With a
     size or operations it is about the picture that they make. Codes and faces need the extra `vision`."""
     effort: Annotated[int, Between(0, 9)] | None = None
-    """How much time the encoder may take for a smaller file, 0 to 9."""
+    """How much time the encoder may take for a smaller file, 0 to 9; without it, the format's default. What would not
+    be ready in time gets less, and the notes of `/-/explain` and Server-Timing say so."""
     lossless: bool = False
     """Lossless WebP or AVIF."""
     progressive: bool = False

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.delivery.result import Result, etag_of, result_base, result_name
+from proxy.delivery.result import Result, etag_of, result_base, result_name, tag_of_made
 from proxy.plan.operations import Resize
 from proxy.plan.output import Output, Target
 from proxy.plan.plan import Plan
@@ -130,3 +130,29 @@ def test_etag_follows_from_what_determines_the_bytes() -> None:
     assert len(tags) == 5
     assert etag_of("v1", replace(plan, presets=("thumb",), negotiated=True), "vips 8") in tags
     assert all(re.fullmatch(r'"[a-z2-7]{24}"', tag) for tag in tags)
+
+
+def test_etag_of_a_format_that_gave_way() -> None:
+    """A still that is not of the format that was negotiated has a tag of its own; what moves, and the rest, has not."""
+    negotiated = replace(plan_of(), output=Output(Target.AVIF, animated=Target.WEBP))
+    named = replace(plan_of(), output=Output(Target.JPEG))
+
+    def tag(plan: Plan, media_type: str, frames: int = 1) -> str:
+        return tag_of_made("v1", plan, "vips 8", media_type=media_type, frames=frames)
+
+    usual = etag_of("v1", negotiated, "vips 8")
+    assert tag(negotiated, "image/avif") == tag(negotiated, "image/webp", frames=2) == usual
+    assert len({usual, tag(negotiated, "image/jpeg"), tag(negotiated, "image/webp")}) == 3
+    assert tag(named, "image/png") == etag_of("v1", named, "vips 8")
+
+
+def test_what_gave_way_is_restored_with_its_tag() -> None:
+    """A stored result answers with the tag that it was made with."""
+    plan = replace(plan_of(), output=Output(Target.AVIF, animated=Target.PLAIN))
+    tag = tag_of_made("v1", plan, "vips 8", media_type="image/jpeg", frames=1)
+    made = replace(result_of(version="v1"), renderer="vips 8", frames=1, etag=tag)
+
+    restored = Result.restore(plan, made.body, "image/jpeg", made.metadata(plan))
+
+    assert restored is not None
+    assert restored.etag == tag != etag_of("v1", plan, "vips 8")

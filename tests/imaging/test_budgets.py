@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from proxy.errors import OriginalTooLarge, ProxyError, ResultTooLarge
-from proxy.imaging.budget import choose_frames
-from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.budget import Frames, choose_frames
+from proxy.imaging.inspect import inspect
+from proxy.imaging.job import RenderJob, RenderLimits, SourceInfo
+from proxy.imaging.pacing import write_in_time
+from proxy.imaging.transform import make, write
 from proxy.plan.animation import OverBudget, evenly, in_hundredths, merged, shown
 from proxy.plan.operations import Resize
 from proxy.plan.output import Animation, Format, Output, Target
@@ -51,8 +55,6 @@ def test_fewer_frames_with_the_time_kept(studio: Studio, limits: RenderLimits, o
 @pytest.mark.parametrize("by_preset", [True, False])
 def test_first_frame(studio: Studio, limits: RenderLimits, output: Output, says: str, *, by_preset: bool) -> None:
     """Preset or settings can ask for the first frame instead; it is a picture like any other."""
-    from dataclasses import replace
-
     if by_preset:
         output = replace(output, over_budget=OverBudget.FIRST)
     else:
@@ -68,8 +70,6 @@ def test_first_frame(studio: Studio, limits: RenderLimits, output: Output, says:
 @pytest.mark.parametrize(("limits", "output", "says"), BUDGETS.values(), ids=BUDGETS)
 def test_refusal(studio: Studio, limits: RenderLimits, output: Output, says: str) -> None:
     """Or for an error; one frame of the same original is still to be had."""
-    from dataclasses import replace
-
     refusing = replace(output, over_budget=OverBudget.REFUSE)
 
     with pytest.raises((OriginalTooLarge, ResultTooLarge), match=says):
@@ -119,13 +119,13 @@ def noise(count: int, size: tuple[int, int]) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("target", [Target.GIF, Target.WEBP])
-def test_time_to_write(studio: Studio, target: Target) -> None:
+def test_time_to_write(studio: Studio) -> None:
     """An encoder that would not be ready in time is stopped, and gets fewer frames; or none but the first, or an error."""
     body = noise(60, (200, 160))
     limits = RenderLimits(animation_seconds=0.3)
+    output = Output(Target.GIF, effort=9)
 
-    report = studio.render(body, output=Output(target, effort=9), limits=limits)
+    report = studio.render(body, output=output, limits=limits)
 
     after = timeline(studio.result.read_bytes())
     assert report.frames == len(after.frames) < 60
@@ -133,9 +133,24 @@ def test_time_to_write(studio: Studio, target: Target) -> None:
     if report.frames > 1:
         assert after.total == pytest.approx(60 * 40, abs=10)
     with pytest.raises(ResultTooLarge, match="writing 200x160 in 60 frames takes longer"):
-        studio.render(body, output=Output(target, effort=9, over_budget=OverBudget.REFUSE), limits=limits)
-    first = studio.render(body, output=Output(target, effort=9, over_budget=OverBudget.FIRST), limits=limits)
+        studio.render(body, output=replace(output, over_budget=OverBudget.REFUSE), limits=limits)
+    first = studio.render(body, output=replace(output, over_budget=OverBudget.FIRST), limits=limits)
     assert (first.frames, first.notes[-1].startswith("first of 60 frames")) == (1, True)
+
+
+def test_time_to_write_a_webp(studio: Studio) -> None:
+    """A WebP, which a render would first give less effort, loses frames as well where the time is too short."""
+    path = studio.store(noise(60, (200, 160)))
+    job = RenderJob(str(path), str(studio.result), (), Output(Target.WEBP, effort=9), RenderLimits())
+    picture = make(job, inspect(job.path, job.limits), Frames(tuple(range(60))))
+
+    written = write_in_time(picture, lambda made: write(made, Format.WEBP, job), seconds=0.1, policy=OverBudget.FEWER)
+
+    after = timeline(studio.result.read_bytes())
+    assert len(written.frames) == len(after.frames) < 60
+    assert [note for note in written.notes if "writing all takes longer" in note]
+    if len(written.frames) > 1:
+        assert after.total == pytest.approx(60 * 40, abs=10)
 
 
 def test_delays_as_browsers_take_them() -> None:
