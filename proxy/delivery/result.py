@@ -22,6 +22,7 @@ KEPT_OF_KEY = 700
 """Bytes of a long key that stay readable in a result's name: purging by a prefix still finds it."""
 _LONGEST_NAME = 1024 - 128
 """Bytes of a result's name; leaves room for the prefix of the store, within S3's 1,024 bytes for a key."""
+_OURS = frozenset((*MEDIA_TYPES.values(), REPORT_TYPE))
 _SHORTENED = re.compile(r"~[0-9a-f]{40}\Z")
 
 
@@ -72,7 +73,7 @@ class Result:
         try:
             if int(metadata["bytes"]) != len(body) or int(metadata["crc32"], 16) != zlib.crc32(body):
                 return None
-            if media_type is None or media_type not in (*MEDIA_TYPES.values(), REPORT_TYPE):
+            if media_type is None or media_type not in _OURS:
                 return None
             version, renderer = metadata["version"], metadata["renderer"]
             return cls(

@@ -3,8 +3,8 @@
 Results are a cache: losing one, writing one twice or failing to write one costs work, never an answer. So a store that
 fails is a miss here, and a save that fails is counted and dropped. What is being saved can already be found.
 
-Each name is read once and saved once at a time: a crowd costs the store one read, and the save of an older result never
-lands after that of a newer one.
+What the store knows at once is taken on the spot. Otherwise each name is read once and saved once at a time: a crowd
+costs the store one read, and the save of an older result never lands after that of a newer one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from proxy.errors import OriginalNotFound, ProxyError
 from proxy.fleet.base import Standing, Turn, no_turn
 from proxy.metrics import Metrics
 from proxy.plan.plan import STEM, Plan
-from proxy.stores.base import Store
+from proxy.stores.base import ObjectInfo, Store
+from proxy.stores.glances import glance_of
 
 _log = logs.get("results")
 
@@ -79,6 +80,7 @@ class Results:
         metrics: Metrics,
     ) -> None:
         self._store = store
+        self._glance = None if store is None else glance_of(store)
         self._memory = memory
         self._save_bytes = save_bytes
         self._read_timeout = read_timeout
@@ -220,9 +222,15 @@ class Results:
 
     async def _read(self, plan: Plan, name: str, deadline: Deadline) -> Result | None:
         """Read the store together with everybody else; a store that fails or is slow has nothing."""
-        store = self._store
-        if store is None:
+        store, glance = self._store, self._glance
+        if store is None or glance is None:
             return None
+        try:
+            glimpse = glance(name)
+        except OriginalNotFound:
+            return None
+        if glimpse is not None:
+            return await self._restore(plan, name, glimpse.info, glimpse.body, self._purges)
         try:
             # A dead store may cost a part of the deadline, never all of it: there must be time left to render.
             patience = min(self._read_timeout, deadline.remaining / 3)
@@ -239,7 +247,11 @@ class Results:
                 body = b"".join([chunk async for chunk in opened.chunks])
         except OriginalNotFound:
             return None
-        result = Result.restore(plan, body, opened.info.content_type, opened.info.metadata)
+        return await self._restore(plan, name, opened.info, body, purges)
+
+    async def _restore(self, plan: Plan, name: str, info: ObjectInfo, body: bytes, purges: int) -> Result | None:
+        """The result that was read when there had been so many `purges`; it is kept in memory."""
+        result = Result.restore(plan, body, info.content_type, info.metadata)
         if result is None:
             self._metrics.found.labels("damaged").inc()
             _log.warning("result_damaged", bytes=len(body))

@@ -13,7 +13,9 @@ The rules:
 4. Half-open lets exactly one call through. Whoever comes meanwhile is refused like before.
 5. A call ends when the store has answered, not when the consumer has read all: one slow client as the probe would keep
    everybody else out. A body or listing that breaks off later counts as one more call, which failed.
-6. Readiness must not depend on this: all replicas would leave at once.
+6. What a store knows at once (`glances.py`) passes in every state and counts for nothing: memory says nothing about the
+   disk. Hits that are cached go on while the disk stalls, and do not hide from the count that it does.
+7. Readiness must not depend on this: all replicas would leave at once.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import TypeVar
 
 from proxy.errors import DeadlinePassed, OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo, Source, Store
+from proxy.stores.glances import Glimpse, glance_of
 
 T = TypeVar("T")
 
@@ -144,6 +147,7 @@ class GuardedSource:
 
     def __init__(self, source: Source, breaker: Breaker | None = None) -> None:
         self._source = source
+        self._glance = glance_of(source)
         self._breaker = breaker or Breaker()
 
     @property
@@ -155,6 +159,10 @@ class GuardedSource:
         """As the source does."""
         with self._breaker.guard():
             return await self._source.stat(key)
+
+    def glance(self, key: str) -> Glimpse | None:
+        """As the source does, whatever the state."""
+        return self._glance(key)
 
     @asynccontextmanager
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:

@@ -27,6 +27,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import orjson
+
 from proxy.errors import OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores import directories, file_names
 from proxy.stores.base import CHUNK
@@ -150,7 +152,7 @@ def _copy(source: int, target: int, count: int, offset: int) -> int:
 
 def open_key(root: Path, key: str) -> OpenFile:
     """Open the file of `key` for reading, with its sidecar if it has one."""
-    path = _path_of(key)
+    path = path_of(key)
     if path is None:
         raise missing(key)
     with _translated(key, absent=True), directories.opened_root(root) as top:
@@ -171,7 +173,7 @@ def _look(root: int, path: str) -> OpenFile:
 
 def write_key(root: Path, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
     """Replace the file of `key` and its sidecar."""
-    path = _path_of(key)
+    path = path_of(key)
     if path is None:
         raise unwritable(key)
     with _translated(key), directories.opened_root(root) as top, _temporaries(top) as temporary:
@@ -186,13 +188,27 @@ def write_key(root: Path, key: str, body: bytes, content_type: str, metadata: Ma
 
 def remove_key(root: Path, key: str) -> None:
     """Delete the file of `key`, its sidecar, and the directories this leaves empty."""
-    path = _path_of(key)
+    path = path_of(key)
     if path is None:
         return
     with _translated(key), directories.opened_root(root) as top, directories.locked(top):
         # The body first: a sidecar without a body is nothing, a body without its sidecar would be unlabelled.
         directories.remove(top, path)
         directories.remove(top, f"{file_names.METADATA}/{path}", own=True)
+
+
+def path_of(key: str) -> str | None:
+    """The path of `key` below the root; None where it can have none."""
+    return file_names.to_path(key) if is_key(key) else None
+
+
+def parse_sidecar(data: bytes) -> Sidecar | None:
+    """What a sidecar's file says; None where that is nothing this module wrote."""
+    try:
+        found = orjson.loads(data)
+        return Sidecar(int(found["size"]), int(found["mtime_ns"]), str(found["content_type"]), dict(found["metadata"]))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def sweep(root: Path, older_than: float) -> int:
@@ -205,10 +221,6 @@ def sweep(root: Path, older_than: float) -> int:
                     Path(entry.path).unlink()
                     swept += 1
     return swept
-
-
-def _path_of(key: str) -> str | None:
-    return file_names.to_path(key) if is_key(key) else None
 
 
 @contextlib.contextmanager
@@ -231,13 +243,7 @@ def _read_sidecar(root: int, path: str) -> Sidecar | None:
     except OSError:
         return None
     with os.fdopen(fd, "rb") as file:
-        try:
-            found = json.loads(file.read(65_536))
-            return Sidecar(
-                int(found["size"]), int(found["mtime_ns"]), str(found["content_type"]), dict(found["metadata"])
-            )
-        except (ValueError, KeyError, TypeError):
-            return None
+        return parse_sidecar(file.read(65_536))
 
 
 def _dump(sidecar: Sidecar) -> bytes:

@@ -1,8 +1,8 @@
 """A directory as a source and store.
 
-Every file operation runs in this store's own threads, never on the event loop: a disk that stalls must stall its own
-callers only. A thread that nobody waits for any more still counts, because the pool is bounded and it still occupies
-its place in it.
+Whatever may wait for a disk runs in this store's own threads, never on the event loop: a disk that stalls must stall
+its own callers only. What the kernel has in memory is read at once (`cached_reads.py`). A thread that nobody waits for
+any more still counts, because the pool is bounded and it still occupies its place in it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from proxy.config import StoreSettings
 from proxy.errors import DeadlinePassed, RangeRefused
 from proxy.stores import files
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
+from proxy.stores.cached_reads import CachedReads, Calls, linux_calls
 from proxy.stores.file_listing import Listing
-from proxy.stores.files import OpenFile
+from proxy.stores.files import OpenFile, Sidecar
+from proxy.stores.glances import Glimpse
 from proxy.stores.keys import printable_metadata, shown
 
 T = TypeVar("T")
@@ -33,13 +35,15 @@ _STALE = 3600.0
 class LocalStore:
     """Objects are the files below `root`. An async context manager: inside of it, the threads exist."""
 
-    def __init__(self, root: Path, settings: StoreSettings) -> None:
+    def __init__(self, root: Path, settings: StoreSettings, *, calls: Calls | None = None) -> None:
         self._root = root
         self._timeout = settings.connect_timeout + settings.read_timeout
         self._threads = ThreadPoolExecutor(min(settings.pool, _THREADS), thread_name_prefix="local-store")
+        self._cached = CachedReads(root, calls or linux_calls(), lambda fd: self._threads.submit(os.close, fd))
 
     async def __aenter__(self) -> Self:
         await self._run(lambda: files.sweep(self._root, _STALE))
+        await self._run(self._cached.learn)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -48,21 +52,32 @@ class LocalStore:
 
     async def stat(self, key: str) -> ObjectInfo:
         """What is known of the file of `key`."""
+        await asyncio.sleep(0)  # whoever reads in a loop must let others run, also where nothing is waited for
+        cached = self._cached.stat(key)
+        if cached is not None:
+            return _info(key, cached.status, cached.sidecar)
         opened = await self._open(key)
         opened.close()
-        return _info(key, opened)
+        return _info(key, opened.status, opened.sidecar)
+
+    def glance(self, key: str) -> Glimpse | None:
+        """The object of `key`, if all of it is in memory."""
+        cached = self._cached.read(key)
+        return None if cached is None else Glimpse(_info(key, cached.status, cached.sidecar), cached.body)
 
     @asynccontextmanager
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:
         """Open the file of `key`; what was opened is read to its end even when it is replaced meanwhile."""
+        await asyncio.sleep(0)  # as above
+        glimpse = self.glance(key)
+        if glimpse is not None:
+            first, end = _bounds(glimpse.info, span)
+            yield ObjectBody(glimpse.info, _whole(glimpse.body[first:end]))
+            return
         opened = await self._open(key)
         try:
-            info = _info(key, opened)
-            first, end = 0, info.size
-            if span is not None:
-                if span.first >= info.size:
-                    raise RangeRefused(f"{shown(key)} has {info.size} bytes", info.size)
-                first, end = span.first, min(span.last + 1, info.size)
+            info = _info(key, opened.status, opened.sidecar)
+            first, end = _bounds(info, span)
             yield ObjectBody(
                 info, self._chunks(opened, first, end), lambda file: self._copy(opened, first, end, os.dup(file))
             )
@@ -86,13 +101,17 @@ class LocalStore:
                 yield key
 
     async def _open(self, key: str) -> OpenFile:
-        job = self._threads.submit(files.open_key, self._root, key)
+        job = self._threads.submit(self._open_now, key)
         try:
             return await self._wait(job)
         except BaseException:
             # Nobody will see what the thread opens after this: close it when it comes.
             job.add_done_callback(_close_unseen)
             raise
+
+    def _open_now(self, key: str) -> OpenFile:
+        self._cached.learn()
+        return files.open_key(self._root, key)
 
     async def _chunks(self, opened: OpenFile, offset: int, end: int) -> AsyncIterator[bytes]:
         while offset < end:
@@ -130,8 +149,7 @@ def _close_unseen(job: Future[OpenFile]) -> None:
         job.result().close()
 
 
-def _info(key: str, opened: OpenFile) -> ObjectInfo:
-    status, sidecar = opened.status, opened.sidecar
+def _info(key: str, status: os.stat_result, sidecar: Sidecar | None) -> ObjectInfo:
     return ObjectInfo(
         key=key,
         size=status.st_size,
@@ -140,3 +158,17 @@ def _info(key: str, opened: OpenFile) -> ObjectInfo:
         content_type=sidecar.content_type if sidecar else None,
         metadata=dict(sidecar.metadata) if sidecar else {},
     )
+
+
+def _bounds(info: ObjectInfo, span: ByteRange | None) -> tuple[int, int]:
+    """Where the wanted bytes begin and end."""
+    if span is None:
+        return 0, info.size
+    if span.first >= info.size:
+        raise RangeRefused(f"{shown(info.key)} has {info.size} bytes", info.size)
+    return span.first, min(span.last + 1, info.size)
+
+
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    if body:
+        yield body

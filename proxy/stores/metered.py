@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.metrics import Metrics
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo, Source, Store
+from proxy.stores.glances import Glimpse, glance_of
 
 
 class MeteredSource:
@@ -15,6 +16,7 @@ class MeteredSource:
 
     def __init__(self, source: Source, name: str, metrics: Metrics) -> None:
         self._source = source
+        self._glance = glance_of(source)
         self._name = name
         self._metrics = metrics
 
@@ -29,6 +31,17 @@ class MeteredSource:
         with self._counted("open"):
             async with self._source.open(key, span=span) as opened:
                 yield opened
+
+    def glance(self, key: str) -> Glimpse | None:
+        """As the source does; what it knows at once counts as opened."""
+        try:
+            glimpse = self._glance(key)
+        except OriginalNotFound:
+            self._metrics.store_calls.labels(self._name, "open", "missing").inc()
+            raise
+        if glimpse is not None:
+            self._metrics.store_calls.labels(self._name, "open", "ok").inc()
+        return glimpse
 
     @contextmanager
     def _counted(self, verb: str) -> Iterator[None]:
