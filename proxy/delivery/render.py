@@ -109,6 +109,20 @@ class Renderer:
         known = self._freshness.of(plan.key)
         return known is not None and known.is_of(result.version) and self._results.holds(plan, result)
 
+    def is_only_stored(self, plan: Plan) -> bool:
+        """Whether hits of `plan` come from the store, the next one as the last."""
+        return self._results.is_only_stored(plan)
+
+    def find_again(self, plan: Plan, outline: Result) -> Result | None:
+        """What a hit of `plan` in the store would be answered with, now and without waiting, if it has this outline.
+
+        Not for plans with overlays, as above.
+        """
+        known = self._freshness.of(plan.key)
+        if known is None or not known.is_of(outline.version):
+            return None
+        return self._results.find_again(plan, outline)
+
     def is_current(self, plan: Plan, etag: str) -> bool:
         """Whether a result of `plan` that was rendered now would have this entity tag, as far as is known."""
         known = self._freshness.of(plan.key)

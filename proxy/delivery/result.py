@@ -8,7 +8,7 @@ import math
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from proxy.plan.output import MEDIA_TYPES, REPORT_TYPE, Answer, Target
@@ -48,6 +48,10 @@ class Result:
     etag: str
     notes: tuple[str, ...] = ()
     """For people: what was given up or decided on the way."""
+
+    def outline(self) -> Result:
+        """All but the bytes."""
+        return replace(self, body=b"")
 
     def metadata(self, plan: Plan) -> Mapping[str, str]:
         """What is stored beside the bytes: enough to rebuild this value, and to tell people what it is."""

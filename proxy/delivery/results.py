@@ -135,6 +135,26 @@ class Results:
         self._held.inc()
         return True
 
+    def is_only_stored(self, plan: Plan) -> bool:
+        """Whether the next `find` would read the store, though this one has: memory is off, or the result too large."""
+        return self.recall(plan) is None
+
+    def find_again(self, plan: Plan, outline: Result) -> Result | None:
+        """The stored result, if the store knows it at once and it is still that of `outline`; None: `find` it."""
+        if self._glance is None or not self.is_only_stored(plan):
+            return None
+        try:
+            glimpse = self._glance(result_name(plan))
+        except OriginalNotFound:
+            return None
+        if glimpse is None:
+            return None
+        result = Result.restore(plan, glimpse.body, glimpse.info.content_type, glimpse.info.metadata)
+        if result is None or result.outline() != outline:
+            return None
+        self._metrics.found.labels(Where.STORE.value).inc()
+        return result
+
     def recall(self, plan: Plan) -> Result | None:
         """The result, if it was made or found by this process a moment ago; no read of the store.
 

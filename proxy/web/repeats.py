@@ -1,4 +1,4 @@
-"""Hits once more: a request like one just answered from memory gets that answer again, without the whole story.
+"""Hits once more: a request like one just answered gets that answer again, without the whole story.
 
 A busy page asks for the same pictures over and over. Whether the last answer still holds takes a few comparisons; to
 read the URL, plan, look everything up and write every header anew costs five times as much.
@@ -6,11 +6,11 @@ read the URL, plan, look everything up and write every header anew costs five ti
 Rules:
 
 1. What is remembered depends on nothing but the request target, Accept and If-None-Match, as long as rule 2 holds: a
-   picture of the preferred reading, whole, unsigned, out of memory, with nothing of another key drawn on it; or a 304
-   for one.
+   picture of the preferred reading, whole, unsigned, with nothing of another key drawn on it; or a 304 for one.
 2. It holds while the presets are the same, the original is known to be of the version it was made of, and memory has
    that very result (which a 304 does not need). So an edited preset, a changed original, a purge, and a freshness
-   window that ends, end it.
+   window that ends, end it. Where memory keeps no results, the store must know at once a result whose metadata are the
+   same to the last field; its bytes are read and verified each time.
 3. Answered is GET in HTTP/1.1, with or without the picture's entity tag in If-None-Match. Every other condition, a
    range, and a request on a connection that is to be closed politely, go the whole way.
 """
@@ -51,8 +51,9 @@ class _Answered:
     plan: Plan
     etag: str
     result: Result | None
-    """None: 304."""
+    """None: 304. Out of the store: its outline."""
     headers: CIMultiDict[str]
+    stored: bool
 
 
 class Repeats:
@@ -79,7 +80,8 @@ class Repeats:
         """Remember the answer of the preferred reading to a request without a signature, if it may come again."""
         headers = request.headers
         place = (request.raw_path, headers.get(hdrs.ACCEPT), headers.get(hdrs.IF_NONE_MATCH))
-        whole = answer.outcome is Outcome.HIT and answer.detail == Where.MEMORY.value and place[2] is None
+        stored = answer.detail == Where.STORE.value and self._renderer.is_only_stored(plan)
+        whole = answer.outcome is Outcome.HIT and place[2] is None and (stored or answer.detail == Where.MEMORY.value)
         unchanged = answer.outcome is Outcome.NOT_MODIFIED and answer.detail == KNOWN and place[2] == answer.etag
         if (
             not (whole or unchanged)
@@ -90,7 +92,8 @@ class Repeats:
             return
         said = answer_headers(reading, plan, replace(answer, stages=Stages()), self._cache)
         said[hdrs.SERVER] = SERVER
-        self._answered[place] = _Answered(self._book.current, plan, answer.etag, answer.result, said)
+        result = answer.result.outline() if stored and answer.result is not None else answer.result
+        self._answered[place] = _Answered(self._book.current, plan, answer.etag, result, said, stored=stored)
         self._answered.move_to_end(place)
         if len(self._answered) > MOST_REMEMBERED:
             self._answered.popitem(last=False)
@@ -111,7 +114,8 @@ class Repeats:
                 return None
             response, outcome, size = web.Response(status=304, headers=answered.headers), _UNCHANGED, 0
         else:
-            if not self._renderer.holds(plan, result):
+            result = self._held(answered, result)
+            if result is None:
                 return None
             response, outcome, size = web.Response(body=result.body, headers=answered.headers), _HIT, len(result.body)
         number = response.headers[_ID] = request_id(headers)
@@ -119,6 +123,12 @@ class Repeats:
         status = response.status
         record(self._metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number)
         return response
+
+    def _held(self, answered: _Answered, result: Result) -> Result | None:
+        """The result with its bytes, if it is still there."""
+        if answered.stored:
+            return self._renderer.find_again(answered.plan, result)
+        return result if self._renderer.holds(answered.plan, result) else None
 
 
 def _says_more(headers: Mapping[str, str]) -> bool:

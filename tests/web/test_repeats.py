@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,30 @@ class Site:
 
 @pytest.fixture(name="site")
 async def _site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site_with(tmp_path) as site:
+        yield site
+
+
+@pytest.fixture(name="stored")
+async def _stored(tmp_path: Path) -> AsyncIterator[Site]:
+    """A site without results in memory, whose hit in the results' directory would come again."""
+    async with site_with(tmp_path, cache_bytes=0) as site:
+        await site.whole(THUMB)
+        await site.running.results.drain(5)
+        site.running.results._drop_recent(*next(iter(site.running.results._recent.items())))
+        await site.whole(THUMB)
+        if site.again(THUMB) is None:
+            pytest.skip("files cannot be read without waiting here: hits in the directory do not come again")
+        yield site
+
+
+def result_in(site: Site) -> Path:
+    (path,) = (site.originals.parent / "results").glob("a.jpg!*")
+    return path
+
+
+@asynccontextmanager
+async def site_with(tmp_path: Path, **more: int) -> AsyncIterator[Site]:
     originals = tmp_path / "images"
     originals.mkdir()
     (originals / "a.jpg").write_bytes(encoded(coordinates(60, 40), "JPEG"))
@@ -76,6 +101,7 @@ async def _site(tmp_path: Path) -> AsyncIterator[Site]:
         render_workers=1,
         freshness=3600,
         signing_keys=SecretStr(f"tests:{SECRET}"),
+        **more,
     )
     async with services(settings) as running:
         app = composition.build_app(running)
@@ -215,6 +241,53 @@ async def test_what_memory_has_lost_goes_the_whole_way(warm: Site) -> None:
     etag = etag_in(warm)
     await warm.running.results._memory.delete_where(lambda _: True)
     assert comes_again(warm, etag) == [False, True]
+
+
+async def test_a_stored_answer_is_the_same(stored: Site) -> None:
+    """Without memory, a hit in the directory comes again as the whole story gives it; its bytes are not kept here."""
+    whole = await stored.whole(THUMB)
+
+    assert said(stored.again(THUMB)) == said(whole)
+    assert "detail=store" in whole.headers["Cache-Status"]
+    assert [one.result.body for one in stored.repeats._answered.values() if one.result] == [b""]
+
+
+@pytest.mark.parametrize("damage", ["body", "label", "gone"])
+async def test_a_stored_answer_is_verified(stored: Site, damage: str) -> None:
+    """Bytes that are not whole, another label, or nothing: it goes the whole way."""
+    path = result_in(stored)
+    sidecar = path.parent / ".meta" / path.name
+    if damage == "body":
+        before = path.stat()
+        path.write_bytes(bytes(before.st_size))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    elif damage == "label":
+        sidecar.write_text(sidecar.read_text().replace('"width": "20"', '"width": "21"'))
+    else:
+        path.unlink()
+
+    assert stored.again(THUMB) is None
+
+
+async def test_what_ends_a_stored_answer(stored: Site) -> None:
+    """A purge, and another version of the original, as in memory."""
+    stored.running.purger.freshness.forget_where(lambda _: True)
+    assert stored.again(THUMB) is None
+
+    path = stored.originals / "a.jpg"
+    path.write_bytes(encoded(coordinates(40, 60), "JPEG"))
+    os.utime(path, (1, 1))
+    await stored.running.purger.freshness.look("a.jpg")
+    assert stored.again(THUMB) is None
+
+
+async def test_what_was_made_anew_goes_before_what_is_stored(stored: Site) -> None:
+    """While a newer result is being saved, the stored one is the older."""
+    answered = next(iter(stored.repeats._answered.values()))
+    assert answered.result is not None
+    stored.running.results._hold_recent(result_in(stored).name, answered.result)
+
+    assert stored.again(THUMB) is None
 
 
 async def test_a_server_that_stops_says_goodbye(warm: Site) -> None:
