@@ -24,7 +24,7 @@ inside included, and a thread decides about them. Body and sidecar are believed 
 disagree a thread looks again under the lock.
 
 Measured on ext4, CPU of a process that does nothing else: 38 µs for a result of 2 KB with its sidecar, 160 through
-threads; 13 µs for a name that is absent, 66 through threads.
+threads; 13 µs for a name that is absent, 66 through threads. In a busy front both cost about twice that.
 """
 
 from __future__ import annotations
