@@ -163,8 +163,6 @@ class Maker:
                     raise
                 await self._inspect(orders, staged)  # a header that is to blame fails them all
                 outcomes = [None] * len(orders)  # one of them is to blame: each is tried alone
-            if len(orders) > 1 and _moves(staged):
-                outcomes = [None] * len(orders)
         for order, outcome in zip(orders, outcomes, strict=True):
             if order.answer.done():
                 continue

@@ -115,6 +115,15 @@ async def test_one_that_crashes_the_worker_is_found(tmp_path: Path) -> None:
         assert workers.together == [5]
 
 
+async def test_a_header_that_crashes_the_worker_fails_all(kitchen: Kitchen) -> None:
+    """It is not tried again by each of five pictures."""
+    kitchen.workers.inspect_failure = RenderCrashed("crashed twice")
+    outcomes = await asyncio.gather(*asked(kitchen, *(plan_of(width=width) for width in PAGE)), return_exceptions=True)
+
+    assert {type(outcome) for outcome in outcomes} == {RenderCrashed}
+    assert (kitchen.workers.inspected, kitchen.workers.rendered) == (2, 0)
+
+
 async def test_what_does_not_move_is_not_known_before(tmp_path: Path) -> None:
     """An original that turns out to be an animation: each of its pictures goes its own way, now and from then on."""
 
