@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -137,6 +137,11 @@ class Maker:
             notes=report.notes,
             etag=tag_of_made(version, plan, versions, media_type=media_type, frames=report.frames),
         )
+
+    async def look(self, plan: Plan, staged: Staged, deadline: Deadline, stages: Stages) -> None:
+        """Read the header of an original that was not rendered, if nobody has and it can be read."""
+        with suppress(ProxyError):
+            await self._inspect([Order(plan, (), deadline, stages)], staged)
 
     async def _make_alone(self, order: Order, staged: Staged) -> Made:
         since = time.perf_counter()

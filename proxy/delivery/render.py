@@ -256,6 +256,7 @@ class Renderer:
                     except (*_REMEMBERED, InvalidCommand):
                         if plan.output.on_error is not OnError.ORIGINAL or hides(plan.operations):
                             raise
+                        await self._maker.look(plan, staged, deadline, stages)
                         result = await original_as_result(plan, staged, self._maker.versions)
             if not question.outdated:
                 if self._marks.are_of(plan):

@@ -27,6 +27,7 @@ async def test_original_instead(kitchen: Kitchen) -> None:
 
     assert first.result is not None
     assert (first.result.body, first.result.media_type) == (GIF, "image/gif")
+    assert (first.result.width, first.result.height) == (10, 10)  # its header could be read
     assert second.outcome == "hit"
     assert kitchen.workers.rendered == 1
 
