@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import pyvips
 
-from bench.figures import thinned
+from bench.quality import scaled
 from bench.report import Report
 from bench.workload import gather_photos
 from proxy.imaging.effort import codec_effort, effort_of
@@ -90,11 +90,7 @@ def effort(photos: Path | None, *, sizes: Sequence[int], most: int, highest: int
         folder = Path(home)
         gathered = gather_photos(photos, folder / "images")
         for size in sizes:
-            pictures = {}
-            for name in thinned(gathered.names, most):
-                image = pyvips.Image.thumbnail(str(gathered.root / "c0" / name), size, height=size, size="down")
-                pictures[name] = image.colourspace("srgb").cast("uchar")[:3].copy_memory()
-            bench = Bench(pictures, folder / "written")
+            bench = Bench(scaled(gathered, size, most), folder / "written")
             if others:
                 _show_others(report, bench, size, highest)
                 continue

@@ -23,7 +23,7 @@ import pyvips
 
 from bench.figures import middle, thinned
 from bench.report import Report
-from bench.workload import gather_photos
+from bench.workload import Photos, gather_photos
 from proxy.imaging.library import start
 from proxy.imaging.saving import QUALITY, save
 from proxy.imaging.ssimulacra2 import Reference
@@ -194,15 +194,21 @@ def quality(photos: Path | None, *, sizes: Sequence[int], modules: Path | None, 
         folder = Path(home)
         gathered = gather_photos(photos, folder / "images")
         for size in sizes:
-            pictures = {}
-            for name in thinned(gathered.names, most):
-                image = pyvips.Image.thumbnail(str(gathered.root / "c0" / name), size, height=size, size="down")
-                pictures[name] = image.colourspace("srgb").cast("uchar")[:3].copy_memory()
+            pictures = scaled(gathered, size, most)
             if efforts:
                 show_options(report, size, options(), pictures)
             else:
                 show_defaults(report, size, contenders(folder, modules), pictures)
     return report
+
+
+def scaled(photos: Photos, size: int, most: int) -> dict[str, pyvips.Image]:
+    """At most so many of the photos, in sRGB, with a longer side of `size`, by name."""
+    pictures = {}
+    for name in thinned(photos.names, most):
+        image = pyvips.Image.thumbnail(str(photos.root / "c0" / name), size, height=size, size="down")
+        pictures[name] = image.colourspace("srgb").cast("uchar")[:3].copy_memory()
+    return pictures
 
 
 def show_defaults(report: Report, size: int, encoders: list[Encoder], pictures: Mapping[str, pyvips.Image]) -> None:

@@ -75,14 +75,6 @@ class Kernel(LinuxCalls):
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A root with a canary beside it that must never be seen."""
-    (tmp_path / "canary").write_bytes(b"secret")
-    (tmp_path / "root").mkdir()
-    return tmp_path / "root"
-
-
-@pytest.fixture
 def kernel(root: Path) -> Kernel:
     """A kernel that can do it, on a file system that can."""
     if linux_calls() is None:

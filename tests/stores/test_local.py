@@ -22,14 +22,6 @@ from tests.contracts.store import KEYS, LARGE, StoreContract, keys, read
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A root with a canary beside it that must never be seen."""
-    (tmp_path / "canary").write_bytes(b"secret")
-    (tmp_path / "root").mkdir()
-    return tmp_path / "root"
-
-
-@pytest.fixture
 async def store(root: Path, settings: StoreSettings) -> AsyncIterator[LocalStore]:
     async with LocalStore(root, settings) as opened:
         yield opened
