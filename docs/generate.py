@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from proxy.config import PREFIX, Settings
 from proxy.imaging.abilities import HEADINGS, Ability, cells, try_formats
 from proxy.imaging.job import RenderLimits
 from proxy.imaging.workers import RenderWorkers
-from proxy.metrics import Metrics
+from proxy.metrics import Answers, Counter, Histogram, Metrics
 from proxy.plan.preset_file import json_schema
 from proxy.setting_values import read_bytes
 from proxy.web.errors import status_of
@@ -158,11 +158,18 @@ def _tree(cls: type[errors.ProxyError]) -> Iterator[type[errors.ProxyError]]:
 
 def _metrics() -> Iterator[str]:
     for metric in vars(Metrics()).values():
-        names = getattr(metric, "_labelnames", None)
-        if names is not None:
-            suffix = "_total" if type(metric).__name__ == "Counter" else ""
-            labels = ", ".join(f"`{name}`" for name in names)
-            yield f"| `{metric._name}{suffix}` | {labels} | {metric._documentation} |"  # noqa: SLF001 -- no public way
+        if isinstance(metric, Answers):
+            for family in metric.collect():
+                total = family.type == "counter"
+                yield _metric(family.name, getattr(family, "_labelnames", ()), family.documentation, total=total)
+        elif isinstance(metric, Counter | Histogram):
+            total = isinstance(metric, Counter)
+            yield _metric(metric._name, metric._labelnames, metric._documentation, total=total)  # noqa: SLF001 -- no public way
+
+
+def _metric(name: str, labels: Sequence[str], text: str, *, total: bool) -> str:
+    shown = ", ".join(f"`{label}`" for label in labels)
+    return f"| `{name}{'_total' if total else ''}` | {shown} | {text} |"
 
 
 def schema() -> str:

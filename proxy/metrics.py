@@ -6,13 +6,17 @@ bytes held) is read at scrape time from the `statistics` of its owner: `Gauges.w
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any, Self, TypeVar
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)
@@ -40,6 +44,41 @@ class Gauges(Collector):
             for values, value in read().items():
                 family.add_metric(values, value)
             yield family
+
+
+class Answers(Collector):
+    """How many answers there were, and how long they took. For the event loop's thread alone, hence without locks.
+
+    The library's own counter and histogram took five of the sixty microseconds of a hit.
+    """
+
+    def __init__(self) -> None:
+        # Mutable state: answers by status and outcome; by outcome, how many took up to each bound and the sum of all.
+        self._counts: dict[tuple[int, str], int] = defaultdict(int)
+        self._buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(_SECONDS) + 1))
+        self._sums: dict[str, float] = defaultdict(float)
+
+    def count(self, status: int, outcome: str, seconds: float) -> None:
+        """One more answer."""
+        self._counts[status, outcome] += 1
+        self._buckets[outcome][bisect_left(_SECONDS, seconds)] += 1
+        self._sums[outcome] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by the registry at each scrape."""
+        counts = CounterMetricFamily(
+            "imgbang_requests", "Answers by status and by how they came about.", labels=["status", "outcome"]
+        )
+        for (status, outcome), count in self._counts.items():
+            counts.add_metric((str(status), outcome), count)
+        yield counts
+        times = HistogramMetricFamily(
+            "imgbang_request_seconds", "Time to answer, by how it came about.", labels=["outcome"]
+        )
+        for outcome, buckets in self._buckets.items():
+            bounds = zip((*map(floatToGoString, _SECONDS), "+Inf"), accumulate(buckets), strict=True)
+            times.add_metric((outcome,), list(bounds), self._sums[outcome])
+        yield times
 
 
 class Counter(prometheus_client.Counter):
@@ -77,19 +116,8 @@ class Metrics:
         self._registry = registry
         self.gauges = Gauges()
         registry.register(self.gauges)
-        self.requests = Counter(
-            "imgbang_requests_total",
-            "Answers by status and by how they came about.",
-            ["status", "outcome"],
-            registry=registry,
-        )
-        self.request_seconds = Histogram(
-            "imgbang_request_seconds",
-            "Time to answer, by how it came about.",
-            ["outcome"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        self.answers = Answers()
+        registry.register(self.answers)
         self.found = Counter(
             "imgbang_results_found_total", "Look-ups of results by where they were found.", ["where"], registry=registry
         )

@@ -21,7 +21,7 @@ from proxy.delivery.making import Maker
 from proxy.delivery.marks import Marks
 from proxy.delivery.originals import Originals
 from proxy.delivery.result import Result, etag_of
-from proxy.delivery.results import Found, Results, Where
+from proxy.delivery.results import Found, Results, Stored, Where
 from proxy.delivery.singleflight import SingleFlight
 from proxy.delivery.turns import Turns
 from proxy.errors import CannotRender, InvalidCommand, NotAnImage, OriginalNotFound, OriginalTooLarge, ProxyError
@@ -113,15 +113,15 @@ class Renderer:
         """Whether hits of `plan` come from the store, the next one as the last."""
         return self._results.is_only_stored(plan)
 
-    def find_again(self, plan: Plan, outline: Result) -> Result | None:
-        """What a hit of `plan` in the store would be answered with, now and without waiting, if it has this outline.
+    def find_again(self, plan: Plan, stored: Stored) -> bytes | None:
+        """The bytes that a hit of `plan` would be answered with, now and without waiting, if they are this result's.
 
         Not for plans with overlays, as above.
         """
         known = self._freshness.of(plan.key)
-        if known is None or not known.is_of(outline.version):
+        if known is None or not known.is_of(stored.outline.version):
             return None
-        return self._results.find_again(plan, outline)
+        return self._results.find_again(plan, stored)
 
     def is_current(self, plan: Plan, etag: str) -> bool:
         """Whether a result of `plan` that was rendered now would have this entity tag, as far as is known."""

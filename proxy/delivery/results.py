@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,7 +27,7 @@ from proxy.fleet.base import Standing, Turn, no_turn
 from proxy.metrics import Metrics
 from proxy.plan.plan import STEM, Plan
 from proxy.stores.base import ObjectInfo, Store
-from proxy.stores.glances import glance_of
+from proxy.stores.glances import Glimpse, glance_of
 
 _log = logs.get("results")
 
@@ -55,6 +56,28 @@ class Found:
 
     result: Result
     where: Where
+
+
+class Stored:
+    """A result that was found in the store, without its bytes: to recognise it there."""
+
+    def __init__(self, result: Result) -> None:
+        self.outline = result.outline()
+        # Mutable state: what the store said with it, and the checksum of the bytes, once they were read again.
+        self._said: tuple[str | None, Mapping[str, str]] | None = None
+        self._sum = (0, 0)
+
+    def is_in(self, glimpse: Glimpse, plan: Plan) -> bool:
+        """Whether it is this very result, whole."""
+        said = (glimpse.info.content_type, glimpse.info.metadata)
+        found = (len(glimpse.body), zlib.crc32(glimpse.body))
+        if said == self._said:
+            return found == self._sum
+        result = Result.restore(plan, glimpse.body, *said)
+        if result is None or result.outline() != self.outline:
+            return False
+        self._said, self._sum = said, found
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +109,7 @@ class Results:
         self._read_timeout = read_timeout
         self._metrics = metrics
         self._held = metrics.found.labels(Where.MEMORY.value)
+        self._read_again = metrics.found.labels(Where.STORE.value)
         self._slots = asyncio.Semaphore(save_slots)
         # Mutable state: what is being saved and the latest task that does it, by name; every such task; the reads of
         # the store under way; how often a purge began or ended.
@@ -139,21 +163,18 @@ class Results:
         """Whether the next `find` would read the store, though this one has: memory is off, or the result too large."""
         return self.recall(plan) is None
 
-    def find_again(self, plan: Plan, outline: Result) -> Result | None:
-        """The stored result, if the store knows it at once and it is still that of `outline`; None: `find` it."""
+    def find_again(self, plan: Plan, stored: Stored) -> bytes | None:
+        """The bytes of a stored result, if the store knows at once that they are still those; None: `find` it."""
         if self._glance is None or not self.is_only_stored(plan):
             return None
         try:
             glimpse = self._glance(result_name(plan))
         except OriginalNotFound:
             return None
-        if glimpse is None:
+        if glimpse is None or not stored.is_in(glimpse, plan):
             return None
-        result = Result.restore(plan, glimpse.body, glimpse.info.content_type, glimpse.info.metadata)
-        if result is None or result.outline() != outline:
-            return None
-        self._metrics.found.labels(Where.STORE.value).inc()
-        return result
+        self._read_again.inc()
+        return glimpse.body
 
     def recall(self, plan: Plan) -> Result | None:
         """The result, if it was made or found by this process a moment ago; no read of the store.

@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from proxy.errors import DeadlinePassed, OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo, Source, Store
-from proxy.stores.glances import Glimpse, glance_of
+from proxy.stores.glances import glance_of
 
 T = TypeVar("T")
 
@@ -147,7 +147,8 @@ class GuardedSource:
 
     def __init__(self, source: Source, breaker: Breaker | None = None) -> None:
         self._source = source
-        self._glance = glance_of(source)
+        # What is known at once passes as it is, whatever the state.
+        self.glance = glance_of(source)
         self._breaker = breaker or Breaker()
 
     @property
@@ -159,10 +160,6 @@ class GuardedSource:
         """As the source does."""
         with self._breaker.guard():
             return await self._source.stat(key)
-
-    def glance(self, key: str) -> Glimpse | None:
-        """As the source does, whatever the state."""
-        return self._glance(key)
 
     @asynccontextmanager
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:

@@ -19,6 +19,9 @@ and the answer is what it would have been. A disk that stalls must not stall the
 What is left are moments: a page that is dropped between `cachestat` and the read, a file that is deleted between
 `fstat` and `close`.
 
+A sidecar is written together with its body, which is a new file then. So it is read once for each body: as long as that
+has the inode, the times (of change, too, which nobody can set) and the size it had, its sidecar is the same.
+
 Nothing outside of the root is reached: RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS refuse every link, those that lead
 inside included, and a thread decides about them. Body and sidecar are believed by the rule in `files.py`; where they
 disagree a thread looks again under the lock.
@@ -39,15 +42,20 @@ import sys
 from collections.abc import Callable
 from ctypes import c_char, c_char_p, c_int, c_long, c_uint, c_uint64, c_void_p
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from proxy.stores import directories, file_names, files
+from proxy.stores.base import ObjectInfo
 from proxy.stores.files import Sidecar
+from proxy.stores.glances import Glimpse
 from proxy.stores.keys import missing
 
 LARGEST = 256 * 1024
 """Bytes of a body: copying more would hold up the loop for as long as a thread takes."""
+MOST_LABELLED = 4096
+"""Sidecars remembered; about 2 KB each."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOCAL = {0xEF53, 0x58465342, 0x9123683E}
 """ext2 to ext4, XFS, Btrfs. Not tmpfs, which knows neither RWF_NOWAIT nor absent names; not overlay, whose layers may
@@ -57,15 +65,6 @@ _NEVER = {errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EINVAL, errno.ELOOP
 _MAY_BE_HIDDEN = re.compile(r"(?:^|/)[^!-\-0-~]")
 """A name that begins with a dot, or beyond ASCII: where a directory folds case, `.META` is `.meta`, and so is a
 spelling that begins with an invisible character."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachedObject:
-    """A file as it was in memory; `body` is empty where only the rest was asked for."""
-
-    status: os.stat_result
-    sidecar: Sidecar | None
-    body: bytes
 
 
 class Calls(Protocol):
@@ -108,6 +107,9 @@ class CachedReads:
         self._mount: bytes | None = None
         self._never = calls is None
         self._buffer = bytearray(LARGEST)
+        # What is known of the bodies with sidecars that were read last, the oldest first, and what tells each body from
+        # others, by key.
+        self._labelled: dict[str, tuple[tuple[int, ...], ObjectInfo]] = {}
 
     def learn(self) -> None:
         """Find out, if that is not known, whether the root can be read like this. Blocks."""
@@ -127,29 +129,32 @@ class CachedReads:
         finally:
             os.close(root)
 
-    def read(self, key: str) -> CachedObject | None:
+    def read(self, key: str) -> Glimpse | None:
         """The object, if memory has all of it; None if a thread must look. Raises OriginalNotFound as that would."""
-        return self._find(key, self._read_body)
+        return self._find(key, with_body=True)
 
-    def stat(self, key: str) -> CachedObject | None:
-        """As `read`, without the body, which may have any size."""
-        return self._find(key, _no_body)
+    def stat(self, key: str) -> ObjectInfo | None:
+        """What is known of the object, whose body may have any size; otherwise as `read`."""
+        glimpse = self._find(key, with_body=False)
+        return None if glimpse is None else glimpse.info
 
-    def _find(self, key: str, body_of: Callable[[int, os.stat_result], bytes]) -> CachedObject | None:
+    def _find(self, key: str, *, with_body: bool) -> Glimpse | None:
         path = files.path_of(key)
         if path is None:
             raise missing(key)
-        if self._mount is None or self._calls is None:
+        calls = self._calls
+        if self._mount is None or calls is None:
             return None
+        place = _place_of(path)
         try:
-            root = self._open_root(self._calls)
+            root = self._open_root(calls)
         except (OSError, _NotCachedError):
             return None
         try:
-            fd = self._open_below(self._calls, root, path)
-            if fd is None:
-                raise missing(key)
-            return self._look_at(self._calls, root, fd, path, body_of)
+            fd = calls.open_below(root, place.body)
+            return self._look_at(calls, root, fd, key, place, with_body=with_body)
+        except FileNotFoundError:
+            raise missing(key) from None
         except _NotCachedError:
             return None
         except OSError as error:
@@ -172,41 +177,53 @@ class CachedReads:
             raise _NotCachedError
         return root
 
-    def _open_below(self, calls: Calls, root: int, path: str) -> int | None:
-        try:
-            return calls.open_below(root, os.fsencode(path))
-        except FileNotFoundError:
-            return None
-
-    def _look_at(
-        self, calls: Calls, root: int, fd: int, path: str, body_of: Callable[[int, os.stat_result], bytes]
-    ) -> CachedObject:
-        """What is in the open file, with its sidecar; the file is closed then."""
+    def _look_at(self, calls: Calls, root: int, fd: int, key: str, place: _Place, *, with_body: bool) -> Glimpse:
+        """What is in the open file, and what its sidecar says; the file is closed then."""
+        body = b""
         try:
             status = os.fstat(fd)
-            _demand(stat.S_ISREG(status.st_mode))
-            _demand(not _MAY_BE_HIDDEN.search(path) or directories.is_inside(root, fd))
-            sidecar = self._read_sidecar(calls, root, path)
-            _demand(sidecar is None or sidecar.belongs_to(status))
-            body = body_of(fd, status)
+            if not stat.S_ISREG(status.st_mode) or (place.may_be_hidden and not directories.is_inside(root, fd)):
+                raise _NotCachedError
+            info = self._info_of(calls, root, key, place, status)
+            if with_body:
+                body = self._read_body(calls, fd, status.st_size)
         finally:
             now = self._leave(fd)
         # Overwritten in place meanwhile? Then this is half of each.
-        _demand(not body or (now.st_size, now.st_mtime_ns) == (status.st_size, status.st_mtime_ns))
-        return CachedObject(status, sidecar, body)
+        if with_body and (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+            raise _NotCachedError
+        return Glimpse(info, body)
 
-    def _read_sidecar(self, calls: Calls, root: int, path: str) -> Sidecar | None:
-        fd = self._open_below(calls, root, f"{file_names.METADATA}/{path}")
-        if fd is None:
+    def _info_of(self, calls: Calls, root: int, key: str, place: _Place, status: os.stat_result) -> ObjectInfo:
+        """What is known of the body with this status; its sidecar is read if the body is another than before."""
+        body = (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size, status.st_mtime_ns)
+        known = self._labelled.get(key)
+        if known is not None and known[0] == body:
+            return known[1]
+        sidecar = self._read_sidecar(calls, root, place)
+        info = files.info_of(key, status, sidecar)
+        if sidecar is None:
+            return info  # one may still come, and is not to be missed
+        if not sidecar.belongs_to(status):
+            raise _NotCachedError
+        self._labelled.pop(key, None)
+        self._labelled[key] = (body, info)
+        if len(self._labelled) > MOST_LABELLED:
+            del self._labelled[next(iter(self._labelled))]
+        return info
+
+    def _read_sidecar(self, calls: Calls, root: int, place: _Place) -> Sidecar | None:
+        try:
+            fd = calls.open_below(root, place.sidecar)
+        except FileNotFoundError:
             return None
         try:
-            return files.parse_sidecar(self._read_body(fd, os.fstat(fd)))
+            return files.parse_sidecar(self._read_body(calls, fd, os.fstat(fd).st_size))
         finally:
             self._leave(fd)
 
-    def _read_body(self, fd: int, status: os.stat_result) -> bytes:
-        size, calls = status.st_size, self._calls
-        if size > LARGEST or calls is None or not calls.is_cached(fd, size) or calls.read(fd, self._buffer) != size:
+    def _read_body(self, calls: Calls, fd: int, size: int) -> bytes:
+        if size > LARGEST or not calls.is_cached(fd, size) or calls.read(fd, self._buffer) != size:
             raise _NotCachedError
         return bytes(memoryview(self._buffer)[:size])
 
@@ -220,17 +237,23 @@ class CachedReads:
         return now
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an object's files are, below the root."""
+
+    body: bytes
+    sidecar: bytes
+    may_be_hidden: bool
+
+
+@lru_cache(maxsize=files.REMEMBERED)
+def _place_of(path: str) -> _Place:
+    sidecar = f"{file_names.METADATA}/{path}"
+    return _Place(os.fsencode(path), os.fsencode(sidecar), _MAY_BE_HIDDEN.search(path) is not None)
+
+
 class _NotCachedError(Exception):
     """Memory does not have it, or it is not for us to say."""
-
-
-def _no_body(_: int, __: os.stat_result) -> bytes:
-    return b""
-
-
-def _demand(fact: bool) -> None:  # noqa: FBT001 - it has no other argument
-    if not fact:
-        raise _NotCachedError
 
 
 def linux_calls() -> Calls | None:
@@ -269,6 +292,8 @@ class LinuxCalls:
         self._root_how = (c_uint64 * 3)(flags, 0, resolve)
         flags, resolve = directories.READ | os.O_NOATIME, _CACHED | _BENEATH | _NO_SYMLINKS | _NO_XDEV
         self._file_how = (c_uint64 * 3)(flags, 0, resolve)
+        # Mutable state: what one call is asked and answers.
+        self._span, self._found = _Span(0, 0), _Found()
 
     def open_root(self, root: bytes) -> int:
         """See `Calls`."""
@@ -298,9 +323,9 @@ class LinuxCalls:
         """See `Calls`."""
         if not size:
             return True
-        span, found = _Span(0, size), _Found()
-        _check(self._cachestat(_CACHESTAT, fd, span, found, 0))
-        return found[0] * _PAGE >= size
+        self._span[1] = size
+        _check(self._cachestat(_CACHESTAT, fd, self._span, self._found, 0))
+        return self._found[0] * _PAGE >= size
 
     def read(self, fd: int, buffer: bytearray) -> int:
         """See `Calls`."""

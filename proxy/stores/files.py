@@ -25,14 +25,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 
 from proxy.errors import OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores import directories, file_names
-from proxy.stores.base import CHUNK
-from proxy.stores.keys import is_key, missing, shown, unwritable
+from proxy.stores.base import CHUNK, ObjectInfo
+from proxy.stores.keys import MAX_KEY_BYTES, is_key, missing, shown, unwritable
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 COPIED = 8 * CHUNK
@@ -40,6 +42,8 @@ COPIED = 8 * CHUNK
 _CANNOT_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
 """Of `copy_file_range`: two kinds of file system, an old kernel, files that are none on disk, a sandbox."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+REMEMBERED = 4096
+"""Names: hits ask for the same ones over and over."""
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EILSEQ}
 
 
@@ -199,6 +203,11 @@ def remove_key(root: Path, key: str) -> None:
 
 def path_of(key: str) -> str | None:
     """The path of `key` below the root; None where it can have none."""
+    return _path_of(key) if len(key) <= MAX_KEY_BYTES else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _path_of(key: str) -> str | None:
     return file_names.to_path(key) if is_key(key) else None
 
 
@@ -206,9 +215,22 @@ def parse_sidecar(data: bytes) -> Sidecar | None:
     """What a sidecar's file says; None where that is nothing this module wrote."""
     try:
         found = orjson.loads(data)
-        return Sidecar(int(found["size"]), int(found["mtime_ns"]), str(found["content_type"]), dict(found["metadata"]))
+        metadata = MappingProxyType(dict(found["metadata"]))
+        return Sidecar(int(found["size"]), int(found["mtime_ns"]), str(found["content_type"]), metadata)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def info_of(key: str, status: os.stat_result, sidecar: Sidecar | None) -> ObjectInfo:
+    """What is known of the object whose body has this status."""
+    return ObjectInfo(
+        key=key,
+        size=status.st_size,
+        version=f"{status.st_mtime_ns:x}-{status.st_size:x}",
+        modified=status.st_mtime,
+        content_type=sidecar.content_type if sidecar else None,
+        metadata=sidecar.metadata if sidecar else {},
+    )
 
 
 def sweep(root: Path, older_than: float) -> int:

@@ -21,7 +21,7 @@ from proxy.stores import files
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
 from proxy.stores.cached_reads import CachedReads, Calls, linux_calls
 from proxy.stores.file_listing import Listing
-from proxy.stores.files import OpenFile, Sidecar
+from proxy.stores.files import OpenFile
 from proxy.stores.glances import Glimpse
 from proxy.stores.keys import printable_metadata, shown
 
@@ -55,15 +55,14 @@ class LocalStore:
         await asyncio.sleep(0)  # whoever reads in a loop must let others run, also where nothing is waited for
         cached = self._cached.stat(key)
         if cached is not None:
-            return _info(key, cached.status, cached.sidecar)
+            return cached
         opened = await self._open(key)
         opened.close()
-        return _info(key, opened.status, opened.sidecar)
+        return files.info_of(key, opened.status, opened.sidecar)
 
     def glance(self, key: str) -> Glimpse | None:
         """The object of `key`, if all of it is in memory."""
-        cached = self._cached.read(key)
-        return None if cached is None else Glimpse(_info(key, cached.status, cached.sidecar), cached.body)
+        return self._cached.read(key)
 
     @asynccontextmanager
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:
@@ -76,7 +75,7 @@ class LocalStore:
             return
         opened = await self._open(key)
         try:
-            info = _info(key, opened.status, opened.sidecar)
+            info = files.info_of(key, opened.status, opened.sidecar)
             first, end = _bounds(info, span)
             yield ObjectBody(
                 info, self._chunks(opened, first, end), lambda file: self._copy(opened, first, end, os.dup(file))
@@ -147,17 +146,6 @@ class LocalStore:
 def _close_unseen(job: Future[OpenFile]) -> None:
     if not job.cancelled() and job.exception() is None:
         job.result().close()
-
-
-def _info(key: str, status: os.stat_result, sidecar: Sidecar | None) -> ObjectInfo:
-    return ObjectInfo(
-        key=key,
-        size=status.st_size,
-        version=f"{status.st_mtime_ns:x}-{status.st_size:x}",
-        modified=status.st_mtime,
-        content_type=sidecar.content_type if sidecar else None,
-        metadata=dict(sidecar.metadata) if sidecar else {},
-    )
 
 
 def _bounds(info: ObjectInfo, span: ByteRange | None) -> tuple[int, int]:

@@ -19,6 +19,7 @@ class MeteredSource:
         self._glance = glance_of(source)
         self._name = name
         self._metrics = metrics
+        self._known = metrics.store_calls.labels(name, "open", "ok")
 
     async def stat(self, key: str) -> ObjectInfo:
         """As the source does."""
@@ -40,7 +41,7 @@ class MeteredSource:
             self._metrics.store_calls.labels(self._name, "open", "missing").inc()
             raise
         if glimpse is not None:
-            self._metrics.store_calls.labels(self._name, "open", "ok").inc()
+            self._known.inc()
         return glimpse
 
     @contextmanager

@@ -78,8 +78,7 @@ def record(
     **details: object,
 ) -> None:
     """Count a request and write its line; `number` is its id, `details` are further fields of the line."""
-    metrics.requests.labels(str(status), outcome).inc()
-    metrics.request_seconds.labels(outcome).observe(seconds)
+    metrics.answers.count(status, outcome, seconds)
     path = request.raw_path
     if path.startswith("/-/") and path.partition("?")[0] in _UNLOGGED:
         return  # probes and scrapes would drown the pictures

@@ -21,14 +21,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from aiohttp import HttpVersion11, hdrs, web
-from multidict import CIMultiDict, istr
 
 from proxy.delivery.answer import KNOWN, Answer, Outcome, Stages
 from proxy.delivery.render import Renderer
 from proxy.delivery.result import Result
-from proxy.delivery.results import Where
+from proxy.delivery.results import Stored, Where
 from proxy.metrics import Metrics
 from proxy.plan.plan import Plan
 from proxy.plan.planner import LONGEST_REMEMBERED, PresetBook
@@ -36,10 +36,10 @@ from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
 from proxy.web.access import record, request_id
 from proxy.web.headers import SERVER, CacheDefaults, answer_headers
+from proxy.web.ready import ReadyResponse, written_head
 
 MOST_REMEMBERED = 4096
 """Answers; the oldest are forgotten. About 3 KB each, beside results that memory holds anyway."""
-_ID = istr("X-Request-Id")
 _HIT, _UNCHANGED = Outcome.HIT.value, Outcome.NOT_MODIFIED.value
 
 
@@ -50,10 +50,9 @@ class _Answered:
     snapshot: PresetSnapshot
     plan: Plan
     etag: str
-    result: Result | None
-    """None: 304. Out of the store: its outline."""
-    headers: CIMultiDict[str]
-    stored: bool
+    result: Result | Stored | None
+    """None: 304."""
+    head: bytes
 
 
 class Repeats:
@@ -92,13 +91,17 @@ class Repeats:
             return
         said = answer_headers(reading, plan, replace(answer, stages=Stages()), self._cache)
         said[hdrs.SERVER] = SERVER
-        result = answer.result.outline() if stored and answer.result is not None else answer.result
-        self._answered[place] = _Answered(self._book.current, plan, answer.etag, result, said, stored=stored)
+        if answer.result is not None:
+            said[hdrs.CONTENT_LENGTH] = str(len(answer.result.body))
+        status = HTTPStatus.OK if whole else HTTPStatus.NOT_MODIFIED
+        head = written_head(status, said.items())
+        result = Stored(answer.result) if stored and answer.result is not None else answer.result
+        self._answered[place] = _Answered(self._book.current, plan, answer.etag, result, head)
         self._answered.move_to_end(place)
         if len(self._answered) > MOST_REMEMBERED:
             self._answered.popitem(last=False)
 
-    def answer(self, request: web.BaseRequest) -> web.Response | None:
+    def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
         """The response to a request that repeats one; logged and counted. None: it has to go the whole way."""
         began = time.perf_counter()
         headers = request.headers
@@ -106,29 +109,27 @@ class Repeats:
         answered = self._answered.get(place)
         if answered is None or request.method != "GET" or request.version != HttpVersion11 or _says_more(headers):
             return None
-        if answered.snapshot is not self._book.current or self._ending():
+        if answered.snapshot is not self._book.current or not request.keep_alive or self._ending():
             return None
-        plan, result = answered.plan, answered.result
-        if result is None:
-            if not self._renderer.is_current(plan, answered.etag):
+        if answered.result is None:
+            if not self._renderer.is_current(answered.plan, answered.etag):
                 return None
-            response, outcome, size = web.Response(status=304, headers=answered.headers), _UNCHANGED, 0
+            status, outcome, body = 304, _UNCHANGED, b""
         else:
-            result = self._held(answered, result)
-            if result is None:
+            found = self._held(answered.plan, answered.result)
+            if found is None:
                 return None
-            response, outcome, size = web.Response(body=result.body, headers=answered.headers), _HIT, len(result.body)
-        number = response.headers[_ID] = request_id(headers)
-        seconds = time.perf_counter() - began
-        status = response.status
+            status, outcome, body = 200, _HIT, found
+        number = request_id(headers)
+        seconds, size = time.perf_counter() - began, len(body)
         record(self._metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number)
-        return response
+        return ReadyResponse(answered.head, body, number=number)
 
-    def _held(self, answered: _Answered, result: Result) -> Result | None:
-        """The result with its bytes, if it is still there."""
-        if answered.stored:
-            return self._renderer.find_again(answered.plan, result)
-        return result if self._renderer.holds(answered.plan, result) else None
+    def _held(self, plan: Plan, result: Result | Stored) -> bytes | None:
+        """The bytes of the result, if it is still there."""
+        if isinstance(result, Stored):
+            return self._renderer.find_again(plan, result)
+        return result.body if self._renderer.holds(plan, result) else None
 
 
 def _says_more(headers: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ import pytest
 from proxy.config import StoreSettings
 from proxy.errors import OriginalNotFound, OriginUnavailable
 from proxy.metrics import Metrics
-from proxy.stores import files
+from proxy.stores import cached_reads, files
 from proxy.stores.base import ByteRange
 from proxy.stores.breaker import Breaker, GuardedStore, State
 from proxy.stores.cached_reads import LARGEST, CachedReads, LinuxCalls, linux_calls
@@ -148,7 +148,7 @@ async def test_opening_needs_no_thread(store: LocalStore, kernel: Kernel) -> Non
         assert await whole(store, "d/a.jpg") == (b"hello", {"number": "1"})
         assert (await store.stat("d/a.jpg")).size == 5
         assert await read(store, "d/a.jpg", ByteRange(1, 3)) == b"ell"
-        assert kernel.calls["read"] == 5  # a sidecar each, and two bodies
+        assert kernel.calls["read"] == 3  # one sidecar, and two bodies
     finally:
         stalled.set()
     assert all(job.result() for job in waiting)
@@ -567,3 +567,35 @@ async def test_glances_leave_no_descriptors(store: LocalStore, root: Path) -> No
                 store.glance(key)
 
     assert open_files() == before
+
+
+async def test_a_sidecar_is_read_once_for_each_body(store: LocalStore, kernel: Kernel, root: Path) -> None:
+    """Not again for the same body; anew for one that was written, or put in place by hand with the old one's times."""
+    for _ in range(2):
+        glimpse = store.glance("d/a.jpg")
+        assert glimpse is not None
+        assert glimpse.info.metadata == {"number": "1"}
+    assert kernel.calls["read"] == 3  # one sidecar, two bodies
+
+    await put(store, "d/a.jpg", b"hello", "2")
+    written = store.glance("d/a.jpg")
+    assert written is not None
+    assert written.info.metadata == {"number": "2"}
+
+    before = (root / "d/a.jpg").stat()
+    (root / "d/a.jpg").write_bytes(b"HELLO")
+    (root / ".meta/d/a.jpg").unlink()
+    os.utime(root / "d/a.jpg", ns=(before.st_atime_ns, before.st_mtime_ns))
+    by_hand = store.glance("d/a.jpg")
+    assert by_hand is not None
+    assert (by_hand.body, by_hand.info.metadata) == (b"HELLO", {})
+
+
+async def test_few_sidecars_are_remembered(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with the results of a bucketful."""
+    monkeypatch.setattr(cached_reads, "MOST_LABELLED", 3)
+    for number in range(5):
+        await put(store, f"{number}.jpg", b"hello", str(number))
+        assert store.glance(f"{number}.jpg") is not None
+
+    assert list(store._cached._labelled) == ["2.jpg", "3.jpg", "4.jpg"]
