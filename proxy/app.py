@@ -20,9 +20,11 @@ from proxy.web.focal import PREFIX as FOCAL
 from proxy.web.focal import delete_focal, get_focal, put_focal
 from proxy.web.headers import SERVER, CacheDefaults
 from proxy.web.health import get_live, get_metrics, get_ready
+from proxy.web.herds import HERDS, Herds
 from proxy.web.images import get_image
 from proxy.web.purging import post_purge
 from proxy.web.repeats import REPEATS, Repeats
+from proxy.web.server import Before
 from proxy.web.start_page import get_start_page
 from proxy.web.state import SITE, Readiness, Site
 
@@ -65,9 +67,9 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         readiness=lambda: _readiness(services),
         samples=samples,
     )
-    app[REPEATS] = Repeats(
-        services.renderer, services.book, cache, services.metrics, ending=lambda: services.grace.begun
-    )
+    parts = (services.renderer, services.book, cache, services.metrics)
+    app[REPEATS] = Repeats(*parts, ending=lambda: services.grace.begun)
+    app[HERDS] = Herds(*parts, deadline=settings.deadline, ending=lambda: services.grace.begun)
     methods: dict[str, list[str]] = {}
     for method, path, handler in PAGES:
         for each in ("GET", "HEAD") if method == "GET" else (method,):
@@ -80,6 +82,11 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
     app.on_response_prepare.append(_name_the_server)
     app.on_response_prepare.append(_say_goodbye(services.grace))
     return app
+
+
+def before(app: web.Application) -> Before:
+    """Who answers what comes again, before the application does."""
+    return Before(app[REPEATS].answer, app[HERDS].answer)
 
 
 def cache_defaults(settings: Settings) -> CacheDefaults:

@@ -13,7 +13,7 @@ import uvloop
 from aiohttp import web
 
 from proxy import logs
-from proxy.app import build_app
+from proxy.app import before, build_app
 from proxy.cli.settings_flags import with_settings_flags
 from proxy.config import Settings, SettingsProblems
 from proxy.errors import ProxyError
@@ -22,7 +22,6 @@ from proxy.places import directory_of
 from proxy.plan.preset_file import PresetProblems
 from proxy.reload import PresetsUnreadable
 from proxy.services import Services, services
-from proxy.web.repeats import REPEATS
 from proxy.web.server import Runner
 
 _log = logs.get("serve")
@@ -59,7 +58,7 @@ async def _serve(settings: Settings, samples: tuple[str, ...]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with services(settings) as running:
         app = build_app(running, samples=samples)
-        runner = Runner(app, shutdown_timeout=settings.shutdown_grace, first=app[REPEATS].answer)
+        runner = Runner(app, shutdown_timeout=settings.shutdown_grace, before=before(app))
         await runner.setup()
         spare_collections()
         try:

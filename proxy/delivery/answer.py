@@ -57,3 +57,16 @@ class Conditions(Protocol):
     def is_current(self, etag: str, modified: float) -> bool:
         """Whether the client's copy is the representation with this entity tag and modification time."""
         ...
+
+
+class _NoConditions:
+    """What a client without anything has."""
+
+    present = False
+
+    def is_current(self, etag: str, modified: float) -> bool:
+        del etag, modified
+        return False
+
+
+NO_CONDITIONS: Conditions = _NoConditions()

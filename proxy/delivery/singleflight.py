@@ -25,7 +25,8 @@ class _Flight(Generic[T]):
 
     def __init__(self, task: asyncio.Task[T]) -> None:
         self.task = task
-        self.callers = 0
+        # Mutable state: what each caller waits for, to be told that it has ended.
+        self.callers: set[asyncio.Future[None]] = set()
 
 
 class SingleFlight(Generic[T]):
@@ -51,13 +52,14 @@ class SingleFlight(Generic[T]):
             flight = self._start(key, work)
         else:
             self._on_join()
-        flight.callers += 1
+        # Unlike awaiting the task, this neither passes our cancellation on nor raises the shared exception here.
+        caller = asyncio.get_running_loop().create_future()
+        flight.callers.add(caller)
         try:
-            # Unlike awaiting the task, this neither passes our cancellation on nor raises the shared exception here.
-            await asyncio.wait((flight.task,))
+            await caller
         finally:
-            flight.callers -= 1
-            if flight.callers == 0 and not flight.task.done():
+            flight.callers.discard(caller)
+            if not flight.callers and not flight.task.done():
                 # The last one to leave: nobody wants the outcome any more. Forgotten now, so that a request that
                 # comes before the cancellation has run starts afresh.
                 self._forget(key, flight)
@@ -76,7 +78,6 @@ class SingleFlight(Generic[T]):
         task = asyncio.ensure_future(_call(work))
         flight = self._flights[key] = _Flight(task)
         self._tasks.add(task)
-        # Added before any caller waits, so it runs before any caller wakes.
         task.add_done_callback(lambda _: self._land(key, flight))
         return flight
 
@@ -85,6 +86,9 @@ class SingleFlight(Generic[T]):
         self._forget(key, flight)
         if not flight.task.cancelled():
             flight.task.exception()  # seen: a flight that everybody left must not be reported as never awaited
+        for caller in flight.callers:
+            if not caller.done():
+                caller.set_result(None)
 
     def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from proxy import logs
+from proxy.delivery.answer import Stages
 from proxy.errors import ProxyError
 from proxy.metrics import Metrics
 from proxy.web.state import ERROR, OUTCOME, REQUEST_ID, STAGES
@@ -107,10 +108,14 @@ def _details(request: web.Request, error: ProxyError | None) -> dict[str, object
             fields["cause"] = " | ".join([_line(cause), *getattr(cause, "__notes__", ())])[:1000]
         if notes := getattr(error, "__notes__", None):
             fields["notes"] = " | ".join(notes)[:1000]
-    stages = request.get(STAGES)
-    if stages is not None:
-        fields["stages_ms"] = {stage: round(took * 1000, 2) for stage, took in stages.seconds.items()}
-    return fields
+    return fields | stage_details(request.get(STAGES))
+
+
+def stage_details(stages: Stages | None) -> dict[str, object]:
+    """Where the time went, in milliseconds."""
+    if stages is None:
+        return {}
+    return {"stages_ms": {stage: round(took * 1000, 2) for stage, took in stages.seconds.items()}}
 
 
 def _line(cause: BaseException) -> str:

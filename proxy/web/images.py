@@ -7,6 +7,7 @@ is answered; when none does, the error explains the preferred one.
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 
 from aiohttp import web
 
@@ -24,9 +25,10 @@ from proxy.web.headers import (
     answer_headers,
     negative_headers,
 )
+from proxy.web.herds import HERDS
 from proxy.web.originals import answer_original
 from proxy.web.repeats import REPEATS
-from proxy.web.state import ERROR, OUTCOME, SIGNED_UNTIL, SITE, STAGES
+from proxy.web.state import ERROR, FAILED, OUTCOME, SIGNED_UNTIL, SITE, STAGES
 
 
 async def get_image(request: web.Request) -> web.StreamResponse:
@@ -35,6 +37,8 @@ async def get_image(request: web.Request) -> web.StreamResponse:
         return _options()
     if request.method not in ("GET", "HEAD"):
         raise MethodRefused(f"pictures are read with GET or HEAD, not {request.method[:20]}")
+    if FAILED in request:
+        raise request[FAILED]
     site = request.app[SITE]
     deadline = Deadline.after(site.deadline)
     until = signed_until(request.raw_path, request.host, site.signing_keys, time.time())
@@ -69,7 +73,8 @@ async def _answer_reading(
     if save_as is not None and (site.saver is None or not may_save(request.raw_path, request.host, site.signing_keys)):
         raise Unauthorized("saveas needs a signature")
     conditions = Preconditions() if save_as else Preconditions.read(request.headers)
-    answer = await site.renderer.answer(plan, deadline, conditions)
+    with request.app[HERDS].gathering(request, reading, plan) if repeatable else nullcontext():
+        answer = await site.renderer.answer(plan, deadline, conditions)
     if save_as is not None and site.saver is not None and answer.result is not None and request.method == "GET":
         await site.saver.save(save_as, answer.result, deadline)
     request[OUTCOME] = answer.outcome.value

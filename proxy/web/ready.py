@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+
+from proxy.delivery.answer import Answer, Stages
+from proxy.plan.plan import Plan
+from proxy.plan.request import ImageRequest
+from proxy.web.headers import SERVER, CacheDefaults, answer_headers
 
 
 def written_head(status: HTTPStatus, headers: Iterable[tuple[str, str]]) -> bytes:
@@ -26,6 +32,16 @@ def written_head(status: HTTPStatus, headers: Iterable[tuple[str, str]]) -> byte
     if any("\r" in line or "\n" in line or "\0" in line for line in lines):
         raise ValueError("a header has a line break in it")
     return "\r\n".join([*lines, ""]).encode()
+
+
+def head_of(reading: ImageRequest, plan: Plan, answer: Answer, defaults: CacheDefaults) -> bytes:
+    """The head of an answer that others get, too: without where the time went for this one."""
+    headers = answer_headers(reading, plan, replace(answer, stages=Stages()), defaults)
+    headers[hdrs.SERVER] = SERVER
+    if answer.result is None:
+        return written_head(HTTPStatus.NOT_MODIFIED, headers.items())
+    headers[hdrs.CONTENT_LENGTH] = str(len(answer.result.body))
+    return written_head(HTTPStatus.OK, headers.items())
 
 
 class ReadyResponse(web.StreamResponse):

@@ -5,27 +5,25 @@ read the URL, plan, look everything up and write every header anew costs five ti
 
 Rules:
 
-1. What is remembered depends on nothing but the request target, Accept and If-None-Match, as long as rule 2 holds: a
-   picture of the preferred reading, whole, unsigned, with nothing of another key drawn on it; or a 304 for one.
+1. What is remembered fits all requests that are alike (`alike.py`), as long as rule 2 holds: a picture of the preferred
+   reading, whole, unsigned, with nothing of another key drawn on it; or a 304 for one.
 2. It holds while the presets are the same, the original is known to be of the version it was made of, and memory has
    that very result (which a 304 does not need). So an edited preset, a changed original, a purge, and a freshness
    window that ends, end it. Where memory keeps no results, the store must know at once a result whose metadata are the
    same to the last field; its bytes are read and verified each time.
-3. Answered is GET in HTTP/1.1, with or without the picture's entity tag in If-None-Match. Every other condition, a
-   range, and a request on a connection that is to be closed politely, go the whole way.
+3. Every request that says more goes the whole way, and so does each on a connection that is to be closed politely.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from http import HTTPStatus
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import web
 
-from proxy.delivery.answer import KNOWN, Answer, Outcome, Stages
+from proxy.delivery.answer import KNOWN, Answer, Outcome
 from proxy.delivery.render import Renderer
 from proxy.delivery.result import Result
 from proxy.delivery.results import Stored, Where
@@ -35,8 +33,9 @@ from proxy.plan.planner import LONGEST_REMEMBERED, PresetBook
 from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
 from proxy.web.access import record, request_id
-from proxy.web.headers import SERVER, CacheDefaults, answer_headers
-from proxy.web.ready import ReadyResponse, written_head
+from proxy.web.alike import Place, is_plain, place_of, size_of
+from proxy.web.headers import CacheDefaults
+from proxy.web.ready import ReadyResponse, head_of
 
 MOST_REMEMBERED = 4096
 """Answers; the oldest are forgotten. About 3 KB each, beside results that memory holds anyway."""
@@ -72,29 +71,17 @@ class Repeats:
         self._cache = cache
         self._metrics = metrics
         self._ending = ending
-        # Mutable state: by request target, Accept and If-None-Match.
-        self._answered: OrderedDict[tuple[str, str | None, str | None], _Answered] = OrderedDict()
+        self._answered: OrderedDict[Place, _Answered] = OrderedDict()  # mutable state
 
     def remember(self, request: web.Request, reading: ImageRequest, plan: Plan, answer: Answer) -> None:
         """Remember the answer of the preferred reading to a request without a signature, if it may come again."""
-        headers = request.headers
-        place = (request.raw_path, headers.get(hdrs.ACCEPT), headers.get(hdrs.IF_NONE_MATCH))
+        place = place_of(request)
         stored = answer.detail == Where.STORE.value and self._renderer.is_only_stored(plan)
         whole = answer.outcome is Outcome.HIT and place[2] is None and (stored or answer.detail == Where.MEMORY.value)
         unchanged = answer.outcome is Outcome.NOT_MODIFIED and answer.detail == KNOWN and place[2] == answer.etag
-        if (
-            not (whole or unchanged)
-            or plan.overlays
-            or request.method != "GET"
-            or sum(len(text or "") for text in place) > LONGEST_REMEMBERED
-        ):
+        if not (whole or unchanged) or plan.overlays or request.method != "GET" or size_of(place) > LONGEST_REMEMBERED:
             return
-        said = answer_headers(reading, plan, replace(answer, stages=Stages()), self._cache)
-        said[hdrs.SERVER] = SERVER
-        if answer.result is not None:
-            said[hdrs.CONTENT_LENGTH] = str(len(answer.result.body))
-        status = HTTPStatus.OK if whole else HTTPStatus.NOT_MODIFIED
-        head = written_head(status, said.items())
+        head = head_of(reading, plan, answer, self._cache)
         result = Stored(answer.result) if stored and answer.result is not None else answer.result
         self._answered[place] = _Answered(self._book.current, plan, answer.etag, result, head)
         self._answered.move_to_end(place)
@@ -104,12 +91,8 @@ class Repeats:
     def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
         """The response to a request that repeats one; logged and counted. None: it has to go the whole way."""
         began = time.perf_counter()
-        headers = request.headers
-        place = (request.raw_path, headers.get(hdrs.ACCEPT), headers.get(hdrs.IF_NONE_MATCH))
-        answered = self._answered.get(place)
-        if answered is None or request.method != "GET" or request.version != HttpVersion11 or _says_more(headers):
-            return None
-        if answered.snapshot is not self._book.current or not request.keep_alive or self._ending():
+        answered = self._answered.get(place_of(request))
+        if answered is None or answered.snapshot is not self._book.current or not is_plain(request) or self._ending():
             return None
         if answered.result is None:
             if not self._renderer.is_current(answered.plan, answered.etag):
@@ -120,7 +103,7 @@ class Repeats:
             if found is None:
                 return None
             status, outcome, body = 200, _HIT, found
-        number = request_id(headers)
+        number = request_id(request.headers)
         seconds, size = time.perf_counter() - began, len(body)
         record(self._metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number)
         return ReadyResponse(answered.head, body, number=number)
@@ -130,17 +113,6 @@ class Repeats:
         if isinstance(result, Stored):
             return self._renderer.find_again(plan, result)
         return result.body if self._renderer.holds(plan, result) else None
-
-
-def _says_more(headers: Mapping[str, str]) -> bool:
-    """Whether a request says more than this module reads."""
-    return (
-        hdrs.RANGE in headers
-        or hdrs.IF_MODIFIED_SINCE in headers
-        or hdrs.IF_MATCH in headers
-        or hdrs.IF_UNMODIFIED_SINCE in headers
-        or hdrs.EXPECT in headers
-    )
 
 
 REPEATS = web.AppKey("repeats", Repeats)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,11 +140,23 @@ class _HardenedServer(web.Server):
         return _HardenedHandler(self, patience=self.patience, loop=loop, **self.handler_settings)
 
 
+async def _nobody(_: web.BaseRequest) -> web.StreamResponse | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Who may answer before the application; None: it is not for them."""
+
+    at_once: Callable[[web.BaseRequest], web.StreamResponse | None] = lambda _: None
+    waiting: Callable[[web.BaseRequest], Awaitable[web.StreamResponse | None]] = _nobody
+
+
 class Runner(web.AppRunner):
     """Runs an application on a hardened server.
 
     A client that goes away cancels its handler: when nobody waits any more, the work is given up. Before the
-    application, with its routes and middlewares, `first` may answer; it must not wait, nor raise.
+    application, with its routes and middlewares, those in `before` may answer; they must not raise.
     """
 
     def __init__(
@@ -153,10 +165,10 @@ class Runner(web.AppRunner):
         *,
         shutdown_timeout: float,
         patience: Patience = Patience(),
-        first: Callable[[web.BaseRequest], web.StreamResponse | None] = lambda _: None,
+        before: Before = Before(),
     ) -> None:
         self._patience = patience
-        self._first = first
+        self._before = before
         self._handler_settings: dict[str, Any] = {
             "access_log": None,
             # Longer than nginx keeps idle upstream connections, so that nginx is the one to close.
@@ -167,10 +179,12 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        first, application = self._first, made.request_handler
+        before, application = self._before, made.request_handler
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            response = first(request)
+            response = before.at_once(request)
+            if response is None:
+                response = await before.waiting(request)
             return response if response is not None else await application(request)
 
         server = _HardenedServer(handle, request_factory=made.request_factory, handler_cancellation=True)

@@ -61,5 +61,7 @@ REQUEST_ID = web.RequestKey("id", str)
 OUTCOME = web.RequestKey("outcome", str)
 STAGES = web.RequestKey("stages", Stages)
 ERROR = web.RequestKey("error", ProxyError)
+# What the render that a request joined has failed with.
+FAILED = web.RequestKey("failed", ProxyError)
 # And for each other: until when the URL's signature is valid (Unix time), if it has one.
 SIGNED_UNTIL = web.RequestKey("signed_until", int)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from proxy.web.ready import ReadyResponse, written_head
-from proxy.web.server import Runner
+from proxy.web.server import Before, Runner
 
 BODIES = {"/small": b"small", "/large": bytes(3_000_000), "/unchanged": b""}
 
@@ -31,7 +31,7 @@ def answer(request: web.BaseRequest) -> web.StreamResponse | None:
 async def url() -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/other", _other)
-    runner = Runner(app, shutdown_timeout=1, first=answer)
+    runner = Runner(app, shutdown_timeout=1, before=Before(answer))
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
