@@ -40,11 +40,12 @@ class Gate:
         self._slots = slots
         self._queue = queue
         self._longest_wait = longest_wait
-        # Mutable state: how much is inside and by how many, who waits with which weight, how long work takes on
-        # average.
+        # Mutable state: how much is inside and by how many, who waits with which weight, how many are on the way, how
+        # long work takes on average.
         self._inside = 0
         self._holders = 0
         self._waiters: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._coming = 0
         self._refused = 0
         self._mean_seconds = 0.05
 
@@ -87,23 +88,34 @@ class Gate:
             self._inside -= weight
             self._admit_waiters()
 
-    def refuse_when_full(self) -> None:
-        """Raise Overloaded now if `slot` would: for callers with work to do before, which would be in vain.
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Announce work for `slot` that has something to do before: the block.
 
-        Refused at once is also who would wait in vain: longer than anybody may, as far as can be told.
+        Raises Overloaded now if it would be refused later, and that something be done in vain. As soon as anybody
+        waits, those who are coming count as waiting, too: one place that becomes free is not promised to several.
         """
+        self._refuse_when_full(len(self._waiters) + self._coming if self._waiters else 0)
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+
+    def _refuse_when_full(self, waiting: int) -> None:
+        """Refused is also who would wait in vain: longer than anybody may, as far as can be told."""
         if self._inside < self._slots and not self._waiters:
             return
-        if len(self._waiters) >= self._queue:
+        if waiting >= self._queue:
             raise self._refusal("full")
-        if self._expected_wait() > self._longest_wait:
+        if self._expected_wait(waiting) > self._longest_wait:
             raise self._refusal("too slow")
 
     async def _enter(self, deadline: Deadline, weight: int) -> None:
         if not self._waiters and self._inside + weight <= self._slots:
             self._inside += weight
             return
-        self.refuse_when_full()
+        self._refuse_when_full(len(self._waiters))
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((place, weight))
         patience = min(self._longest_wait, deadline.remaining)
@@ -135,10 +147,10 @@ class Gate:
 
     def _refusal(self, why: str) -> Overloaded:
         self._refused += 1
-        retry_after = min(LONGEST_RETRY, max(1, math.ceil(self._expected_wait())))
+        retry_after = min(LONGEST_RETRY, max(1, math.ceil(self._expected_wait(len(self._waiters)))))
         return Overloaded(f"too busy: the queue to {self._name} is {why}; try again in {retry_after} s", retry_after)
 
-    def _expected_wait(self) -> float:
-        """Seconds until somebody who came now would be inside."""
+    def _expected_wait(self, waiting: int) -> float:
+        """Seconds until somebody who came behind so many would be inside."""
         # By how many work at once, not by the limit: that of a weighted gate is bytes.
-        return self._mean_seconds * (len(self._waiters) + 1) / max(1, self._holders)
+        return self._mean_seconds * (waiting + 1) / max(1, self._holders)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -112,9 +112,9 @@ class Maker:
         gate = self._render_gate.statistics
         return gate.inside < gate.limit and not gate.waiting
 
-    def refuse_when_full(self) -> None:
-        """Raise Overloaded if `make` would: before an original is fetched for nothing."""
-        self._render_gate.refuse_when_full()
+    def coming(self) -> AbstractContextManager[None]:
+        """Announce a `make` whose original is to be fetched before; see `Gate.coming`."""
+        return self._render_gate.coming()
 
     async def make(self, plan: Plan, staged: Staged, overlays: Overlays, deadline: Deadline, stages: Stages) -> Result:
         """Render `plan` from its staged original; every ProxyError of gates and workers may come out."""

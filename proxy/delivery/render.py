@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from proxy.delivery.answer import KNOWN, Answer, Conditions, Outcome, Stages
 from proxy.delivery.deadline import Deadline
@@ -226,8 +227,6 @@ class Renderer:
         """Render `plan`, keep the result, and remember a failure; the turn ends in any case."""
         outcome = "cancelled"
         try:
-            # Before the original is fetched for nothing.
-            self._maker.refuse_when_full()
             result = await self._make_anew(plan, turn, deadline, stages)
             outcome = "ok"
         except ProxyError as error:
@@ -245,12 +244,12 @@ class Renderer:
     async def _make_anew(self, plan: Plan, turn: Turn, deadline: Deadline, stages: Stages) -> Result:
         for _ in range(_MOST_ATTEMPTS):
             with self._freshness.asking(plan.key) as question:
-                since = time.perf_counter()
-                async with (
-                    self._originals.stage(plan.key, deadline) as staged,
-                    self._marks.stage(plan, deadline) as overlays,
-                ):
-                    stages.add("fetch", since)
+                async with AsyncExitStack() as stack:
+                    with self._maker.coming():
+                        since = time.perf_counter()
+                        staged = await stack.enter_async_context(self._originals.stage(plan.key, deadline))
+                        overlays = await stack.enter_async_context(self._marks.stage(plan, deadline))
+                        stages.add("fetch", since)
                     try:
                         result = await self._maker.make(plan, staged, overlays, deadline, stages)
                     except (*_REMEMBERED, InvalidCommand):

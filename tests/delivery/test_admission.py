@@ -276,12 +276,33 @@ async def test_who_would_wait_in_vain_is_refused_at_once() -> None:
     busy = Visitor(gate)
     await busy.inside.wait()
 
-    with pytest.raises(Overloaded):
-        gate.refuse_when_full()
+    with pytest.raises(Overloaded), gate.coming():
+        pass
     newcomer = Visitor(gate)
     await settle()
 
     assert newcomer.task.done()  # without having waited for anything
     assert isinstance(newcomer.task.exception(), Overloaded)
     await busy.leave()
-    gate.refuse_when_full()
+    with gate.coming():
+        pass
+
+
+async def test_a_place_is_promised_once() -> None:
+    """While one is on the way to the only place in the queue, the next would come in vain; not so while nobody waits."""
+    gate = gate_of(queue=2)
+    with gate.coming(), gate.coming():  # whether anybody will have to wait, nobody knows yet
+        first = Visitor(gate)
+        second = Visitor(gate)
+        await settle()
+        assert gate.statistics.waiting == 1
+        with pytest.raises(Overloaded), gate.coming():
+            pass
+    with gate.coming():
+        with pytest.raises(Overloaded), gate.coming():
+            pass
+        third = Visitor(gate)  # who is there already does not have to stand back
+        await settle()
+        assert gate.statistics.waiting == 2
+    for visitor in (first, second, third):
+        await visitor.leave()
