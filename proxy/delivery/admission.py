@@ -95,14 +95,18 @@ class Gate:
         Raises Overloaded now if it would be refused later, and that something be done in vain. As soon as anybody
         waits, those who are coming count as waiting, too: one place that becomes free is not promised to several.
         """
-        self._refuse_when_full(len(self._waiters) + self._coming if self._waiters else 0)
+        self.refuse_when_full()
         self._coming += 1
         try:
             yield
         finally:
             self._coming -= 1
 
-    def _refuse_when_full(self, waiting: int) -> None:
+    def refuse_when_full(self) -> None:
+        """Raise Overloaded now if `coming` would."""
+        self._refuse_behind(len(self._waiters) + self._coming if self._waiters else 0)
+
+    def _refuse_behind(self, waiting: int) -> None:
         """Refused is also who would wait in vain: longer than anybody may, as far as can be told."""
         if self._inside < self._slots and not self._waiters:
             return
@@ -115,7 +119,7 @@ class Gate:
         if not self._waiters and self._inside + weight <= self._slots:
             self._inside += weight
             return
-        self._refuse_when_full(len(self._waiters))
+        self._refuse_behind(len(self._waiters))
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((place, weight))
         patience = min(self._longest_wait, deadline.remaining)

@@ -112,6 +112,10 @@ class Maker:
         gate = self._render_gate.statistics
         return gate.inside < gate.limit and not gate.waiting
 
+    def refuse_when_full(self) -> None:
+        """Raise Overloaded if a `make` that is announced now would be refused."""
+        self._render_gate.refuse_when_full()
+
     def coming(self) -> AbstractContextManager[None]:
         """Announce a `make` whose original is to be fetched before; see `Gate.coming`."""
         return self._render_gate.coming()

@@ -25,7 +25,15 @@ from proxy.delivery.result import Result, etag_of
 from proxy.delivery.results import Found, Results, Stored, Where
 from proxy.delivery.singleflight import SingleFlight
 from proxy.delivery.turns import Turns
-from proxy.errors import CannotRender, InvalidCommand, NotAnImage, OriginalNotFound, OriginalTooLarge, ProxyError
+from proxy.errors import (
+    CannotRender,
+    InvalidCommand,
+    NotAnImage,
+    OriginalNotFound,
+    OriginalTooLarge,
+    Overloaded,
+    ProxyError,
+)
 from proxy.fleet.base import Known, Standing, Turn
 from proxy.metrics import Metrics
 from proxy.plan.operations.hiding import hides
@@ -190,6 +198,9 @@ class Renderer:
         self, plan: Plan, deadline: Deadline, conditions: Conditions, stages: Stages
     ) -> Answer:
         self._failures.raise_for(plan)
+        place = (plan.key, plan.fingerprint)
+        if place not in self._flights:
+            self._refuse_when_full()
         flight_stages: list[Stages] = []
 
         async def work() -> tuple[Result, Stages, bool]:
@@ -200,7 +211,7 @@ class Renderer:
 
         since = time.perf_counter()
         async with deadline.bound("render"):
-            result, of_flight, made = await self._flights.run((plan.key, plan.fingerprint), work)
+            result, of_flight, made = await self._flights.run(place, work)
         started_here = bool(flight_stages)
         if started_here:
             stages.seconds.update(of_flight.seconds)
@@ -210,6 +221,19 @@ class Renderer:
         if conditions.is_current(result.etag, result.modified):
             return Answer(None, result.etag, result.modified, Outcome.NOT_MODIFIED, "rendered", stages)
         return Answer(result, result.etag, result.modified, outcome, "rendered", stages)
+
+    def _refuse_when_full(self) -> None:
+        """Refuse a render before it is a flight, which would come to the same for a multiple of the price.
+
+        Where there are others, one of them may have what is asked for: then the flight has to find out.
+        """
+        if not self._turns.alone:
+            return
+        try:
+            self._maker.refuse_when_full()
+        except Overloaded as error:
+            self._metrics.renders.labels(error.code).inc()
+            raise
 
     async def _make(self, plan: Plan, stages: Stages) -> tuple[Result, bool]:
         """The result of `plan`, and whether it was made here. Runs as a flight, under a deadline of its own."""

@@ -61,6 +61,11 @@ class Turns:
         self._metrics = metrics
         self._waiting = 0
 
+    @property
+    def alone(self) -> bool:
+        """Whether there are no other replicas whose result could be waited for."""
+        return isinstance(self._fleet, Alone)
+
     async def take(self, plan: Plan, deadline: Deadline, stages: Stages) -> Turn | Result:
         """The turn to render `plan`, or the result that another replica has just made."""
         name = result_name(plan)

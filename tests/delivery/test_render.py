@@ -569,6 +569,29 @@ async def test_full_queue_refuses(tmp_path: Path) -> None:
         assert kitchen.render_gate.statistics.inside == 0
 
 
+async def test_refused_before_anything_begins(tmp_path: Path) -> None:
+    """While the queue is full, neither flight nor fetch is begun for who comes; what is stored is answered all the same."""
+    async with Kitchen(tmp_path, render_slots=1, render_queue=1) as kitchen:
+        for key in "abcd":
+            kitchen.source.add(key, b"pixels")
+        stored = await kitchen.answer(plan_of("d"))
+        kitchen.workers.barrier.close()
+        renders = [asyncio.create_task(kitchen.answer(plan_of(key))) for key in "ab"]
+        await until(lambda: kitchen.render_gate.statistics.waiting == 1)
+        fetches = kitchen.metrics.value("imgbang_fetches_total", {"outcome": "ok"})
+        assert kitchen.renderer.flights == 2
+
+        with pytest.raises(Overloaded):
+            await kitchen.answer(plan_of("c"))
+        assert (await kitchen.answer(plan_of("d"))).result is stored.result
+
+        assert kitchen.metrics.value("imgbang_turns_total", {"outcome": "alone"}) == 3  # one for each flight
+        assert kitchen.metrics.value("imgbang_fetches_total", {"outcome": "ok"}) == fetches == 3
+        assert kitchen.metrics.value("imgbang_renders_total", {"outcome": "overloaded"}) == 1
+        kitchen.workers.barrier.open()
+        await asyncio.gather(*renders)
+
+
 async def test_render_that_takes_too_long_is_remembered(kitchen: Kitchen) -> None:
     """A picture that used up the time of a render is not tried again by everybody."""
     kitchen.source.add("a.jpg", b"pixels")
