@@ -1,7 +1,8 @@
 """Structured logs: events with fields, one line each.
 
 Every answer is a line, so a line must be cheap: an event becomes JSON in one step, and lines of no urgency leave in
-batches. What is at least a warning leaves at once, and takes along what waits before it.
+batches. What is at least a warning leaves at once, and takes along what waits before it. In a flood, warnings leave in
+batches, too: a server that refuses a thousand requests a second has no time for them. Errors never wait.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from structlog.typing import Processor
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 BATCH_SECONDS = 0.1
 """How long a line may wait for others; a process that is killed loses that much of its log."""
+FLOOD_SECONDS = 0.05
+"""Warnings that follow lines so soon wait like those without urgency."""
 _BATCH_LINES = 500
 
 
@@ -97,9 +100,10 @@ class Lines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        # Mutable state: what has not been written yet, and whether its time has been set.
+        # Mutable state: what has not been written yet, whether its time has been set, and when lines left last.
         self._waiting: list[str] = []
         self._timed = False
+        self._left = float("-inf")
 
     def info(self, line: str) -> None:
         """Write a line soon."""
@@ -115,12 +119,19 @@ class Lines:
                 self._timed = True
 
     def warning(self, line: str) -> None:
+        """Write a line now, unless others have just left."""
+        if time.monotonic() - self._left < FLOOD_SECONDS:
+            self.info(line)
+        else:
+            self.error(line)
+
+    def error(self, line: str) -> None:
         """Write a line now."""
         self._waiting.append(line)
         self.flush()
 
     debug = info
-    error = critical = fatal = exception = warning
+    critical = fatal = exception = error
 
     def flush(self) -> None:
         """Write what waits."""
@@ -128,6 +139,7 @@ class Lines:
         if self._waiting:
             text = "\n".join([*self._waiting, ""])
             self._waiting.clear()
+            self._left = time.monotonic()
             self._stream.write(text)
             self._stream.flush()
 

@@ -43,6 +43,22 @@ async def test_lines_leave_together() -> None:
     assert stream.getvalue() == "one\ntwo\nthree\nfour\n"
 
 
+async def test_warnings_in_a_flood_leave_together() -> None:
+    """The first leaves at once, those that follow a moment later; an error does not wait, and takes them along."""
+    stream = io.StringIO()
+    lines = Lines(stream)
+
+    for number in range(5):
+        lines.warning(str(number))
+    assert stream.getvalue() == "0\n"
+    lines.error("5")
+    assert stream.getvalue() == "0\n1\n2\n3\n4\n5\n"
+
+    lines.warning("6")
+    await asyncio.sleep(BATCH_SECONDS * 2)
+    assert stream.getvalue().endswith("5\n6\n")
+
+
 async def test_a_flood_does_not_wait() -> None:
     """Memory does not grow with the lines of a tenth of a second."""
     stream = io.StringIO()
