@@ -50,7 +50,7 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
     watch_states(services)
     cache = cache_defaults(settings)
     app = web.Application(middlewares=[access_middleware(services.metrics), error_middleware(cache)])
-    app[SITE] = Site(
+    site = app[SITE] = Site(
         book=services.book,
         planner=services.planner,
         renderer=services.renderer,
@@ -67,9 +67,8 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
         readiness=lambda: _readiness(services),
         samples=samples,
     )
-    parts = (services.renderer, services.book, cache, services.metrics)
-    app[REPEATS] = Repeats(*parts, ending=lambda: services.grace.begun)
-    app[HERDS] = Herds(*parts, deadline=settings.deadline, ending=lambda: services.grace.begun)
+    app[REPEATS] = Repeats(site, ending=lambda: services.grace.begun)
+    app[HERDS] = Herds(site, ending=lambda: services.grace.begun)
     methods: dict[str, list[str]] = {}
     for method, path, handler in PAGES:
         for each in ("GET", "HEAD") if method == "GET" else (method,):

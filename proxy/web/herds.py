@@ -26,18 +26,14 @@ from aiohttp import web
 
 from proxy.delivery.answer import NO_CONDITIONS, Answer, Stages
 from proxy.delivery.deadline import Deadline
-from proxy.delivery.render import Renderer
 from proxy.errors import OriginalNotFound, ProxyError
-from proxy.metrics import Metrics
 from proxy.plan.plan import Plan
-from proxy.plan.planner import PresetBook
 from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
 from proxy.web.access import record, request_id, stage_details
 from proxy.web.alike import Place, is_plain, place_of
-from proxy.web.headers import CacheDefaults
 from proxy.web.ready import ReadyResponse, head_of
-from proxy.web.state import FAILED
+from proxy.web.state import FAILED, Site
 
 
 @dataclass(slots=True)
@@ -54,21 +50,8 @@ class _Awaited:
 class Herds:
     """Who waits for what, by request."""
 
-    def __init__(
-        self,
-        renderer: Renderer,
-        book: PresetBook,
-        cache: CacheDefaults,
-        metrics: Metrics,
-        *,
-        deadline: float,
-        ending: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._renderer = renderer
-        self._book = book
-        self._cache = cache
-        self._metrics = metrics
-        self._deadline = deadline
+    def __init__(self, site: Site, *, ending: Callable[[], bool]) -> None:
+        self._site = site
         self._ending = ending
         # Mutable state: as many entries as there are requests that wait.
         self._awaited: dict[Place, _Awaited] = {}
@@ -80,7 +63,7 @@ class Herds:
         if place in self._awaited or place[2] is not None or plan.overlays or not is_plain(request):
             yield
             return
-        self._awaited[place] = _Awaited(self._book.current, reading, plan)
+        self._awaited[place] = _Awaited(self._site.book.current, reading, plan)
         try:
             yield
         finally:
@@ -89,11 +72,11 @@ class Herds:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
         """The response to a request whose picture is being rendered; logged and counted. None: go the whole way."""
         awaited = self._awaited.get(place_of(request))
-        if awaited is None or not is_plain(request) or awaited.snapshot is not self._book.current:
+        if awaited is None or not is_plain(request) or awaited.snapshot is not self._site.book.current:
             return None
         began = time.perf_counter()
         try:
-            answer = await self._renderer.answer(awaited.plan, Deadline.after(self._deadline), NO_CONDITIONS)
+            answer = await self._site.renderer.answer(awaited.plan, Deadline.after(self._site.deadline), NO_CONDITIONS)
         except OriginalNotFound:
             return None
         except ProxyError as error:
@@ -121,16 +104,28 @@ class Herds:
         """Log and count; returns the id of the request."""
         number, seconds, details = request_id(request.headers), time.perf_counter() - began, stage_details(stages)
         record(
-            self._metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number, **details
+            self._site.metrics,
+            request,
+            status=status,
+            outcome=outcome,
+            seconds=seconds,
+            size=size,
+            number=number,
+            **details,
         )
         return number
 
     def _head(self, awaited: _Awaited, answer: Answer) -> bytes:
         """The head of the answer; the same for all that get this result in this way."""
         written = awaited.written
-        if written is None or written[0].result is not answer.result or written[0].outcome is not answer.outcome:
-            written = awaited.written = answer, head_of(awaited.reading, awaited.plan, answer, self._cache)
+        if written is None or _way_of(written[0]) != _way_of(answer):
+            written = awaited.written = answer, head_of(awaited.reading, awaited.plan, answer, self._site.cache)
         return written[1]
+
+
+def _way_of(answer: Answer) -> tuple[int, str, str]:
+    """What the head of an answer depends on, within one herd."""
+    return id(answer.result), answer.outcome.value, answer.detail
 
 
 HERDS = web.AppKey("herds", Herds)

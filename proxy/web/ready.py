@@ -1,7 +1,7 @@
 """A response whose head was written before, for answers that come again.
 
 aiohttp makes each head anew: it copies the headers into a response, completes them and writes twenty lines, which took
-a quarter of the time of a hit from memory. Of a head that is remembered only the date and the request's id differ.
+a fifth of the time of a hit from memory. Of a head that is remembered only the date and the request's id differ.
 """
 
 from __future__ import annotations

@@ -24,18 +24,16 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from proxy.delivery.answer import KNOWN, Answer, Outcome
-from proxy.delivery.render import Renderer
 from proxy.delivery.result import Result
 from proxy.delivery.results import Stored, Where
-from proxy.metrics import Metrics
 from proxy.plan.plan import Plan
-from proxy.plan.planner import LONGEST_REMEMBERED, PresetBook
+from proxy.plan.planner import LONGEST_REMEMBERED
 from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
 from proxy.web.access import record, request_id
 from proxy.web.alike import Place, is_plain, place_of, size_of
-from proxy.web.headers import CacheDefaults
 from proxy.web.ready import ReadyResponse, head_of
+from proxy.web.state import Site
 
 MOST_REMEMBERED = 4096
 """Answers; the oldest are forgotten. About 3 KB each, beside results that memory holds anyway."""
@@ -57,33 +55,22 @@ class _Answered:
 class Repeats:
     """The answers that may come again."""
 
-    def __init__(
-        self,
-        renderer: Renderer,
-        book: PresetBook,
-        cache: CacheDefaults,
-        metrics: Metrics,
-        *,
-        ending: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._renderer = renderer
-        self._book = book
-        self._cache = cache
-        self._metrics = metrics
+    def __init__(self, site: Site, *, ending: Callable[[], bool]) -> None:
+        self._site = site
         self._ending = ending
         self._answered: OrderedDict[Place, _Answered] = OrderedDict()  # mutable state
 
     def remember(self, request: web.Request, reading: ImageRequest, plan: Plan, answer: Answer) -> None:
         """Remember the answer of the preferred reading to a request without a signature, if it may come again."""
         place = place_of(request)
-        stored = answer.detail == Where.STORE.value and self._renderer.is_only_stored(plan)
+        stored = answer.detail == Where.STORE.value and self._site.renderer.is_only_stored(plan)
         whole = answer.outcome is Outcome.HIT and place[2] is None and (stored or answer.detail == Where.MEMORY.value)
         unchanged = answer.outcome is Outcome.NOT_MODIFIED and answer.detail == KNOWN and place[2] == answer.etag
         if not (whole or unchanged) or plan.overlays or request.method != "GET" or size_of(place) > LONGEST_REMEMBERED:
             return
-        head = head_of(reading, plan, answer, self._cache)
+        head = head_of(reading, plan, answer, self._site.cache)
         result = Stored(answer.result) if stored and answer.result is not None else answer.result
-        self._answered[place] = _Answered(self._book.current, plan, answer.etag, result, head)
+        self._answered[place] = _Answered(self._site.book.current, plan, answer.etag, result, head)
         self._answered.move_to_end(place)
         if len(self._answered) > MOST_REMEMBERED:
             self._answered.popitem(last=False)
@@ -92,10 +79,15 @@ class Repeats:
         """The response to a request that repeats one; logged and counted. None: it has to go the whole way."""
         began = time.perf_counter()
         answered = self._answered.get(place_of(request))
-        if answered is None or answered.snapshot is not self._book.current or not is_plain(request) or self._ending():
+        if (
+            answered is None
+            or answered.snapshot is not self._site.book.current
+            or not is_plain(request)
+            or self._ending()
+        ):
             return None
         if answered.result is None:
-            if not self._renderer.is_current(answered.plan, answered.etag):
+            if not self._site.renderer.is_current(answered.plan, answered.etag):
                 return None
             status, outcome, body = 304, _UNCHANGED, b""
         else:
@@ -105,14 +97,14 @@ class Repeats:
             status, outcome, body = 200, _HIT, found
         number = request_id(request.headers)
         seconds, size = time.perf_counter() - began, len(body)
-        record(self._metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number)
+        record(self._site.metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number)
         return ReadyResponse(answered.head, body, number=number)
 
     def _held(self, plan: Plan, result: Result | Stored) -> bytes | None:
         """The bytes of the result, if it is still there."""
         if isinstance(result, Stored):
-            return self._renderer.find_again(plan, result)
-        return result.body if self._renderer.holds(plan, result) else None
+            return self._site.renderer.find_again(plan, result)
+        return result.body if self._site.renderer.holds(plan, result) else None
 
 
 REPEATS = web.AppKey("repeats", Repeats)

@@ -107,9 +107,8 @@ async def test_the_first_may_leave(site: Site) -> None:
     """The render goes on for those who joined it; nothing is rendered twice."""
     first = await begun(site)
     other = asyncio.create_task(site.herds.answer(site.request(THUMB)))
-    while not site.running.renderer.flights:
+    while not site.running.metrics.value("imgbang_joined_total"):
         await asyncio.sleep(0)
-    await asyncio.sleep(0)
     first.cancel()
 
     answer = await other
