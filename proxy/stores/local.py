@@ -19,10 +19,11 @@ from proxy.config import StoreSettings
 from proxy.errors import DeadlinePassed, RangeRefused
 from proxy.stores import files
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
-from proxy.stores.cached_reads import CachedReads, Calls, linux_calls
+from proxy.stores.cached_reads import CachedReads
 from proxy.stores.file_listing import Listing
 from proxy.stores.files import OpenFile
 from proxy.stores.glances import Glimpse
+from proxy.stores.kernel_calls import Calls, linux_calls
 from proxy.stores.keys import printable_metadata, shown
 
 T = TypeVar("T")

@@ -23,7 +23,8 @@ from proxy.metrics import Metrics
 from proxy.stores import cached_reads, files
 from proxy.stores.base import ByteRange
 from proxy.stores.breaker import Breaker, GuardedStore, State
-from proxy.stores.cached_reads import LARGEST, CachedReads, LinuxCalls, linux_calls
+from proxy.stores.cached_reads import LARGEST, CachedReads
+from proxy.stores.kernel_calls import LinuxCalls, linux_calls
 from proxy.stores.local import LocalStore
 from proxy.stores.metered import MeteredStore
 from tests.contracts.store import StoreContract, read
