@@ -22,6 +22,7 @@ MAX_PROFILE_BYTES = 4 << 20
 """Printers' CMYK profiles have one or two megabytes."""
 
 _GREY = ("b-w", "grey16")
+_PLAIN = (("srgb", 3), ("srgb", 4), ("b-w", 1), ("b-w", 2))
 _LAB = ("lab", "labs")
 _FLOATS = ("float", "double")
 _SPACES = {"srgb": "sRGB", "p3": "Display P3"}
@@ -153,6 +154,8 @@ def _sixteen_bit(image: pyvips.Image) -> pyvips.Image:
 
 def to_plain(image: pyvips.Image) -> pyvips.Image:
     """Convert by interpretation alone: 16-bit to 8, CMYK by libvips' own profile, grey, palettes, linear light."""
+    if image.format == "uchar" and (image.interpretation, image.bands) in _PLAIN:
+        return image
     if image.interpretation == "multiband" or (image.bands < 3 and image.interpretation not in _GREY):
         image = image.copy(interpretation="srgb" if image.bands >= 3 else "b-w")
     if image.interpretation == "cmyk":

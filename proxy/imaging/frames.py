@@ -28,7 +28,8 @@ def animate(picture: Picture, operation: Animate) -> Picture:
     size = operation.size(picture.size)
     frames = [_framed(picture.overlay(Watermark(key)), size) for key in operation.images]
     frames = frames[::-1] if operation.backwards else frames
-    return replace(picture, frames=tuple(frames), delays=(operation.delay,) * len(frames), loop=0, orientation=1)
+    delays = (operation.delay,) * len(frames)
+    return replace(picture, frames=tuple(frames), delays=delays, loop=0, orientation=1, computed=False)
 
 
 def _framed(image: pyvips.Image, size: Size) -> pyvips.Image:

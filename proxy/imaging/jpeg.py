@@ -1,22 +1,23 @@
-"""Decode a JPEG that is to become smaller: by libjpeg-turbo, at the scale libvips' own thumbnailer would ask it for.
+"""Decode a JPEG that is to become smaller: by libjpeg-turbo, at a scale that leaves scaling enough to do.
 
 libvips reads the header, so orientation, colour profile and everything a file may say of itself come from one place;
-the pixels come from `simplejpeg`, and from nothing else but the scale of libvips' rule (an eighth, a quarter or a half,
-at least twice what is wanted; other n/8 scales shift the picture by parts of a pixel, which cost 5 points of
-SSIMULACRA2). What it cannot do exactly is left to libvips: CMYK, more than eight bits, damage of any kind (so that one
-place decides what damage is bearable), and pictures that would fill the memory.
+the pixels come from `simplejpeg`, in all of the size, a half, a quarter or an eighth (`sizes.shrink_of`; other scales
+shift the picture by parts of a pixel, which cost 5 points of SSIMULACRA2). What it cannot do exactly is left to
+libvips: CMYK, more than eight bits, damage of any kind (so that one place decides what damage is bearable), and
+pictures that would fill the memory.
 
 Of a progressive JPEG that is decoded at an eighth, only the mean of each block is looked at. So the scans that refine
 the rest are left out before decoding: the pixels are the same, to the bit, and most of the work is gone.
 
 Whole renders, means of 14 photos of 0.3 to 33 megapixels, four of them progressive (one thread of a shared machine, so
-compare within a row); SSIMULACRA2, mean and lowest, against a full decode and Lanczos:
+compare within a row); SSIMULACRA2, mean and lowest, against a full decode and Lanczos. "Two left" is libvips' own rule
+of how far to shrink, for all originals:
 
-| box | libvips `thumbnail` | render without this | render with this | score of `thumbnail` | score with this |
-| --- | --- | --- | --- | --- | --- |
-| 50 px | 67 ms | 68 ms | 42 ms | 94.9 (82.4) | 95.3 (88.0) |
-| 400 px | 76 ms | 79 ms | 65 ms | 95.5 (89.9) | 95.6 (90.0) |
-| 1200 px | 113 ms | 111 ms | 103 ms | 97.1 (96.2) | 97.1 (96.2) |
+| box | libvips `thumbnail` | without this | two left | with this | score of `thumbnail` | two left | with this |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+| 50 px | 97 ms | 98 ms | 46 ms | 45 ms | 94.9 (82.4) | 95.3 (88.0) | 95.3 (88.0) |
+| 400 px | 103 ms | 104 ms | 76 ms | 67 ms | 95.5 (89.9) | 95.6 (90.0) | 95.6 (90.0) |
+| 1200 px | 133 ms | 136 ms | 128 ms | 110 ms | 97.1 (96.2) | 97.1 (96.2) | 96.2 (93.7) |
 """
 
 from __future__ import annotations

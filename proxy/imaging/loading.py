@@ -1,7 +1,7 @@
 """Open an original: the loader of its format, reading top to bottom, shrinking while decoding where that loses nothing.
 
-How far a decoder may shrink is libvips' own rule for thumbnails: block-shrinking adds false sharpness, so at least a
-factor of two is left for the good resize that follows.
+How far a decoder may shrink is nearly libvips' own rule for thumbnails: block-shrinking adds false sharpness, so about
+a factor of two is left for the good resize that follows (`sizes.shrink_of`).
 """
 
 from __future__ import annotations

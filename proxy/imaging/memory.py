@@ -8,7 +8,7 @@ from typing import Protocol
 from proxy.errors import ProxyError
 from proxy.imaging.budget import choose_frames
 from proxy.imaging.job import RenderLimits, SourceInfo
-from proxy.imaging.sizes import begin, decoded_bytes, shared_bytes
+from proxy.imaging.sizes import begin, decoded_bytes, encoding_bytes, shared_bytes
 from proxy.plan.operations import Operation, Size, final_size
 from proxy.plan.output import Output
 
@@ -34,7 +34,7 @@ def needed_bytes(pictures: Sequence[Wanted], header: SourceInfo, limits: RenderL
 
 
 def pixel_bytes(picture: Wanted, header: SourceInfo, limits: RenderLimits) -> int:
-    """Memory that pixels need: decoded at once, and four bytes for each of each frame of the finished picture."""
+    """Memory that pixels need: decoded at once, four bytes for each of the finished frames, and to encode them."""
     size = Size(header.width, header.height)
     try:
         decoded = decoded_bytes(header, begin(picture.operations, header).target)
@@ -42,4 +42,4 @@ def pixel_bytes(picture: Wanted, header: SourceInfo, limits: RenderLimits) -> in
         frames = choose_frames(header, picture.operations, picture.output, limits)
     except ProxyError:
         return 0  # an operation that does not fit this picture, or a picture that is too much: the worker says so
-    return decoded + 4 * pixels * len(frames.kept)
+    return decoded + 4 * pixels * len(frames.kept) + (encoding_bytes(pixels) if len(frames.kept) == 1 else 0)

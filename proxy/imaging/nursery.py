@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from multiprocessing import forkserver
@@ -9,6 +10,13 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
+
+HUGE_PAGES = "glibc.malloc.hugetlb=1"
+"""Large buffers of a worker in pages of 2 MB instead of 4 kB, where the kernel gives those who ask (`madvise`).
+
+The coefficients of a progressive JPEG of 33 megapixels are 100 MB: to be given them page by page took 112 ms of 480, in
+large pages 24. They go back after the picture as before. For the GNU C library from 2.35 on; others ignore it.
+"""
 
 _swap = threading.Lock()
 
@@ -39,6 +47,8 @@ class Nursery(ForkServerContext):
 
 def nursery() -> Nursery:
     """The context, its fork server told what to preload; that holds from its first child on."""
+    # The C library reads it when a program starts: it is for the fork server, and for nothing in this process.
+    os.environ.setdefault("GLIBC_TUNABLES", HUGE_PAGES)
     context = Nursery()
     context.set_forkserver_preload(["proxy.imaging.preload"])
     return context

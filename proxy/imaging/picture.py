@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import pyvips
@@ -48,7 +49,7 @@ class NoFaces:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for what is cached
 class Picture:
     """The frames of a picture; a still has one."""
 
@@ -67,15 +68,17 @@ class Picture:
     focus: Region | None = None
     """The focal point that is stored with the original, in fractions of it as it is upright."""
     faces: Faces = field(default=NoFaces(), compare=False, repr=False)
+    computed: bool = field(default=False, compare=False, repr=False)
+    """Whether the pixels of the frames are in memory already."""
 
     @property
     def first(self) -> pyvips.Image:
         """The first frame; all others have its size and bands."""
         return self.frames[0]
 
-    @property
+    @cached_property
     def size(self) -> Size:
-        """The size of a frame."""
+        """The size of a frame. Asked for again and again, and a question to libvips takes 12 us."""
         return Size(self.first.width, self.first.height)
 
     @property
@@ -85,7 +88,9 @@ class Picture:
 
     def each(self, change: Callable[[pyvips.Image], pyvips.Image]) -> Picture:
         """The picture with `change` made to each frame."""
-        return replace(self, frames=tuple(change(frame) for frame in self.frames))
+        frames = tuple(change(frame) for frame in self.frames)
+        same = all(after is before for after, before in zip(frames, self.frames, strict=True))
+        return self if same else replace(self, frames=frames, computed=False)
 
     def cut(self, box: Box) -> Picture:
         """The part of each frame inside `box`."""
@@ -97,7 +102,9 @@ class Picture:
 
     def in_memory(self) -> Picture:
         """The picture with its pixels computed: they can be read in any order, and the decoder's work is over."""
-        return self.each(lambda frame: frame.copy_memory())
+        if self.computed:
+            return self
+        return replace(self.each(lambda frame: frame.copy_memory()), computed=True)
 
     def noting(self, note: str) -> Picture:
         """The picture with one more note for people."""

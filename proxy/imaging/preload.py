@@ -21,6 +21,7 @@ import proxy.imaging.tasks  # noqa: F401 -- preloaded
 from proxy.imaging.death import die_with_parent
 from proxy.imaging.environment import forget_environment
 
+Image.preinit()  # the formats that Pillow would look up when it first writes a JPEG
 die_with_parent()
 forget_environment()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

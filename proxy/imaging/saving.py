@@ -13,6 +13,7 @@ import pyvips
 from proxy.errors import ResultTooLarge
 from proxy.imaging.effort import codec_effort, effort_of
 from proxy.imaging.foreign import encode_foreign
+from proxy.imaging.jpeg_encoding import encode_jpeg
 from proxy.imaging.jxl import encode_jxl
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, OverLimit
@@ -64,18 +65,24 @@ def _effort(output: Output, target: Format) -> int:
 
 
 def save_jpeg(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
-    """Baseline or progressive, with optimal coding tables: 8 % fewer bytes for 1 ms at 400 px.
+    """Baseline or progressive, with optimal coding tables: 4 % fewer bytes for 0.6 ms at 400 px, 5 % for 4 ms at 1200.
 
     Trellis quantisation would save 4 % more and take five times as long, so it is for those who ask for effort.
     """
     quality = _quality(output, Format.JPEG)
     # A quality asked for by number keeps the standard's tables, by which others read it back from the file.
     ours = output.quality is None or output.ssimulacra2 is not None or output.over_limit is OverLimit.FIT
+    tables = _FLAT_TABLES if ours and quality <= _FLAT_UP_TO else 0
     effort = effort_of(output, Format.JPEG)
+    if keep == "none" and not output.progressive and effort < 6:
+        body = encode_jpeg(image, quality=quality, tables=tables, optimal=effort >= 3, density=output.density)
+        if body is not None:
+            Path(path).write_bytes(body)
+            return
     image.jpegsave(
         path,
         Q=quality,
-        quant_table=_FLAT_TABLES if ours and quality <= _FLAT_UP_TO else 0,
+        quant_table=tables,
         optimize_coding=effort >= 3,
         trellis_quant=effort >= 6,
         overshoot_deringing=effort >= 6,

@@ -14,6 +14,7 @@ from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.times import Times
 from proxy.imaging.together import render_each
 from proxy.imaging.transform import render
+from proxy.plan.operations import Flip
 from proxy.plan.output import Animation, Format, Output, OverLimit, Target
 from tests.fakes import StillClock
 from tests.imaging.conftest import Studio
@@ -293,8 +294,8 @@ def test_pictures_that_are_rendered_together_share_the_time(tmp_path: Path) -> N
     clock, original = StillClock(), tmp_path / "original"
     original.write_bytes(photo())
     jobs = tuple(
-        RenderJob(str(original), str(tmp_path / name), (), Output(Target.AVIF), RenderLimits(), seconds=SECONDS)
-        for name in ("first", "second")
+        RenderJob(str(original), str(tmp_path / name), operations, Output(Target.AVIF), RenderLimits(), seconds=SECONDS)
+        for name, operations in (("first", ()), ("second", (Flip(),)))
     )
     passing = iter((0.0, SECONDS))
 

@@ -132,6 +132,24 @@ async def test_no_credentials(job: RenderJob, monkeypatch: pytest.MonkeyPatch) -
     assert "PATH=" in said
 
 
+@pytest.mark.parametrize("own", ["", "glibc.malloc.tcache_count=5"])
+async def test_large_pages(job: RenderJob, monkeypatch: pytest.MonkeyPatch, own: str) -> None:
+    """Workers are started with large pages for large buffers, unless the operator has said how memory is to be had."""
+    from multiprocessing import forkserver
+
+    forkserver._forkserver._stop()
+    if own:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)
+    else:
+        monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+
+    async with fenced(folder_of(job), attacks.tell_environment) as workers:
+        await workers.run(job, timeout=10)
+    forkserver._forkserver._stop()
+
+    assert f"GLIBC_TUNABLES={own or 'glibc.malloc.hugetlb=1'}" in Path(job.result_path).read_text()
+
+
 async def test_no_inherited_files(job: RenderJob) -> None:
     """A worker holds no socket and no file of the front's: what it has open are pipes."""
     with (folder_of(job) / "original").open("rb") as held:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyvips
 import simplejpeg
 from PIL import Image, ImageCms
 
@@ -17,9 +18,10 @@ from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.jpeg import decode_jpeg, without_unread_scans
 from proxy.imaging.loading import load, open_original
 from proxy.imaging.sizes import MOST_DECODED, decoded_bytes, shrink_of, shrunk_size
+from proxy.imaging.ssimulacra2 import Reference
 from proxy.plan.geometry import Size
 from proxy.plan.operations import AutoOrient, Resize
-from proxy.plan.output import Format, Metadata, Output, Target, Truncated
+from proxy.plan.output import ColourPolicy, Format, Metadata, Output, Target, Truncated
 from tests.corpus import corpus_files, require_corpus
 from tests.imaging.conftest import Studio
 from tests.pictures import coordinates, decoded, encoded
@@ -113,6 +115,54 @@ def test_pixels_agree_with_libvips(tmp_path: Path, mode: str, side: int, step: i
         theirs.width, theirs.height, theirs.bands, theirs.interpretation,
     )  # fmt: skip
     assert np.abs(ours.numpy().astype(int) - theirs.numpy()).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side", "step"),
+    [
+        (4032, 3024, 1260, 2),  # 1.6 is left of 3.2
+        (4032, 3024, 1270, 1),
+        (4032, 3023, 1260, 1),  # no halves to the pixel: two is left at least
+        (4032, 3023, 1000, 2),
+        (4032, 3024, 560, 4),  # 1.8 of 7.2
+        (4032, 3024, 570, 2),
+        (4032, 3024, 280, 8),
+        (4032, 3024, 285, 4),
+        (1600, 1200, 500, 1),  # smaller originals: two
+        (1600, 1200, 400, 2),
+        (1600, 1200, 100, 8),
+    ],
+)
+def test_how_far_the_decoder_shrinks(width: int, height: int, side: int, step: int) -> None:
+    """At least two is left to good scaling; of a large original that the step divides, a little less."""
+    info = SourceInfo(
+        Format.JPEG, width, height, 1, 3, has_alpha=False, orientation=1, interlaced=False, estimated_bytes=0
+    )
+
+    assert shrink_of(info, Size(side, round(side * height / width))) == step
+
+
+@pytest.mark.parametrize(("name", "side", "step"), [("9.8mp", 1200, 2), ("8.3mp", 300, 4), ("12.2mp", 280, 8)])
+def test_large_photos_stay_good(studio: Studio, name: str, side: int, step: int) -> None:
+    """Where less than two is left, SSIMULACRA2 is not more than 4 points below a libvips thumbnail's."""
+    require_corpus()
+    (path,) = (path for path in corpus_files("photos") if path.name.startswith(name))
+    report = studio.render(path, Resize(side, side), output=Output(Target.PNG, colour=ColourPolicy.KEEP))
+    size = report.width, report.height
+    info = inspect(str(path), RenderLimits())
+    assert shrink_of(info, Size(*size)) == step
+    with Image.open(path) as photo:
+        ideal = Reference(loaded(photo.convert("RGB").resize(size, Image.Resampling.LANCZOS)))
+
+    theirs = pyvips.Image.thumbnail(str(path), size[0], height=size[1], size="force", no_rotate=True)
+    ours = pyvips.Image.pngload(str(studio.result)).copy_memory()
+
+    assert ideal.score(ours) > ideal.score(theirs.copy_memory()) - 4
+
+
+def loaded(picture: Image.Image) -> pyvips.Image:
+    """The same pixels for libvips."""
+    return pyvips.Image.new_from_buffer(encoded(picture, "PNG"), "").copy_memory()
 
 
 def written(folder: Path, picture: Image.Image, **options: object) -> Path:

@@ -21,13 +21,15 @@ HEADER = SourceInfo(Format.JPEG, 100, 50, 1, 3, has_alpha=False, orientation=6, 
 def test_memory_of_the_finished_picture() -> None:
     """A small original that is to become a large picture is admitted by what the large one needs."""
     enlarged = Plan("a", (AutoOrient(), Resize(1000, 2000, enlarge=True)), Output())
+    larger = Plan("a", (AutoOrient(), Resize(2000, 4000, enlarge=True)), Output())
     moving = replace(HEADER, format=Format.GIF, frames=500)
     still = Plan("a", (Resize(10, 10),), Output(Target.JPEG))
     impossible = Plan("a", (Crop(10, 10, dx=5000),), Output())
 
-    assert pixel_bytes(enlarged, HEADER, RenderLimits()) == 3 * 100 * 50 + 4 * 1000 * 2000
+    assert pixel_bytes(enlarged, HEADER, RenderLimits()) == 3 * 100 * 50 + (4 + 12) * 1000 * 2000
+    assert pixel_bytes(larger, HEADER, RenderLimits()) == 3 * 100 * 50 + 4 * 2000 * 4000  # encoded line by line
     assert pixel_bytes(replace(still, output=Output()), moving, RenderLimits()) == 4 * 10 * 5 * 300
-    assert pixel_bytes(still, moving, RenderLimits()) == 4 * 10 * 5
+    assert pixel_bytes(still, moving, RenderLimits()) == (4 + 12) * 10 * 5
     assert pixel_bytes(impossible, HEADER, RenderLimits()) == 0
 
 
@@ -37,7 +39,7 @@ def test_memory_of_several() -> None:
     alone = [needed_bytes([plan], HEADER, RenderLimits()) for plan in (small, large)]
 
     assert alone == [1 + pixel_bytes(plan, HEADER, RenderLimits()) for plan in (small, large)]
-    assert needed_bytes([small, large], HEADER, RenderLimits()) == alone[1] + 100 * 50 * 3 * 4 // 3
+    assert needed_bytes([small, large], HEADER, RenderLimits()) == alone[1] + 2 * 100 * 50 * 3
 
 
 async def test_a_worker_asks_before_it_decodes(tmp_path: Path) -> None:

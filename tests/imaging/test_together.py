@@ -21,12 +21,14 @@ from proxy.errors import (
     ResultTooLarge,
     TruncatedImage,
 )
+from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.ssimulacra2 import Reference
 from proxy.imaging.tasks import Tasks, Together
-from proxy.imaging.together import render_each
+from proxy.imaging.together import Decoded, render_each
 from proxy.imaging.transform import render
 from proxy.imaging.workers import RenderWorkers
+from proxy.plan.geometry import Size
 from proxy.plan.operations import AutoOrient, Crop, Fit, Operation, Resize
 from proxy.plan.output import Output, Target, Truncated
 from tests.pictures import coordinates, decoded, encoded
@@ -94,7 +96,7 @@ def score(one: bytes, other: bytes) -> float:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_upright(tmp_path: Path, orientation: int) -> None:
-    """Halved pixels are still to be turned."""
+    """Pixels that were scaled before are still to be turned."""
     picture = photo(640, 400)
     exif = picture.getexif()
     exif[0x0112] = orientation
@@ -110,7 +112,7 @@ def test_pictures_are_upright(tmp_path: Path, orientation: int) -> None:
 
 
 def test_transparent_pixels_do_not_bleed(tmp_path: Path) -> None:
-    """Halving weighs colours by their alpha."""
+    """Each scaling weighs colours by their alpha."""
     picture = Image.new("RGBA", (512, 512), (0, 255, 0, 0))
     picture.paste((255, 0, 0, 255), (0, 0, 255, 512))
     page = Page(tmp_path, encoded(picture, "PNG"))
@@ -119,6 +121,39 @@ def test_transparent_pixels_do_not_bleed(tmp_path: Path) -> None:
 
     small = np.asarray(decoded((tmp_path / "20").read_bytes()))
     assert small[small[..., 3] > 8][:, 1].max() < 8
+
+
+def test_what_is_the_same_is_made_once(tmp_path: Path) -> None:
+    """A picture that is smaller than what is asked for is itself in every such size; other outputs stay their own."""
+    page = Page(tmp_path, encoded(photo(300, 200), "JPEG"))
+    jobs = (*page.jobs(1200, 800), page.job("webp", AutoOrient(), Resize(800, 800), output=Output(Target.WEBP)))
+
+    outcomes = render_each(jobs, lambda: None)
+
+    reports = [outcome for outcome in outcomes if isinstance(outcome, RenderReport)]
+    assert [(report.width, report.height, report.format.value) for report in reports] == [
+        (300, 200, "png"),
+        (300, 200, "png"),
+        (300, 200, "webp"),
+    ]
+    assert (tmp_path / "1200").read_bytes() == (tmp_path / "800").read_bytes() != (tmp_path / "webp").read_bytes()
+    assert not (tmp_path / "1200").samefile(tmp_path / "800")
+    assert sorted(report.encode_seconds > 0 for report in reports) == [False, True, True]
+
+
+def test_memory_of_many_sizes_is_bounded(tmp_path: Path) -> None:
+    """However many sizes: what is kept for the next is no more than what was decoded, once more."""
+    page = Page(tmp_path, encoded(photo(1200, 900), "JPEG"))
+    info, shared = inspect(str(page.original), RenderLimits()), Decoded()
+
+    for side in range(1200, 30, -30):
+        picture = shared.load(str(page.original), info, Output(), RenderLimits(), target=Size(side, side * 3 // 4))
+        assert picture.size == Size(side, side * 3 // 4)
+
+    kept = [picture.size.pixels for made in shared._made.values() for picture in made]
+    assert kept[0] == 1200 * 900
+    assert len(kept) > 3
+    assert sum(kept[1:]) <= kept[0]
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
