@@ -219,7 +219,7 @@ async def test_memory_is_held_for_all_of_it(kitchen: Kitchen) -> None:
     await asyncio.gather(*tasks)
 
     # The fake header: 3000 bytes, 10x10 pixels of three channels.
-    assert held == 3000 + 10 * 10 * 3 + 4 * 8 * 8 + 10 * 10 * 3 * 4 // 3
+    assert held == 3000 + 10 * 10 * 3 + (4 + 12) * 8 * 8 + 2 * 10 * 10 * 3
 
 
 @pytest.mark.parametrize(
