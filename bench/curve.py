@@ -90,7 +90,8 @@ def _scaled(photo: Path, home: Path, megapixels: float) -> Photos:
     (folder / "c0").mkdir(parents=True)
     with Image.open(photo) as opened:
         factor = (megapixels * 1e6 / (opened.width * opened.height)) ** 0.5
-        size = (round(opened.width * factor), round(opened.height * factor))
+        # Multiples of 16, as cameras have them: what a decoder may skip depends on it.
+        size = (round(opened.width * factor / 16) * 16, round(opened.height * factor / 16) * 16)
         scaled = opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
     scaled.save(folder / "c0" / "photo.jpg", quality=85, subsampling="4:2:0")
     return Photos(folder, ("photo.jpg",))

@@ -23,15 +23,13 @@ from PIL import Image, JpegImagePlugin
 from proxy.imaging.sizes import encoding_bytes
 
 _HEADER = slice(2, 20)
-"""Where Pillow puts the JFIF header, which says the density."""
+"""Where the JFIF header is, which says the density."""
 _FULL_COLOUR_FROM = 90
 """The quality from which on libvips does not halve the resolution of colours."""
 
 
-def encode_jpeg(
-    image: pyvips.Image, *, quality: int, tables: int, optimal: bool, density: int | None = None
-) -> bytes | None:
-    """A baseline JPEG without metadata; `density` in dots per inch. None for what is left to libvips.
+def encode_jpeg(image: pyvips.Image, *, quality: int, tables: int, optimal: bool) -> bytes | None:
+    """A baseline JPEG without metadata; None for what is left to libvips.
 
     `tables` are mozjpeg's quantisation tables, by their number there; `optimal` is for coding tables of its own.
     """
@@ -48,16 +46,22 @@ def encode_jpeg(
             qtables=_quantisation(quality, tables, grey=mode == "L"),
             subsampling="4:2:0" if mode == "RGB" and quality < _FULL_COLOUR_FROM else "4:4:4",
             optimize=optimal,
-            dpi=(density or 0, density or 0),
         )
     except OSError:  # more bytes than Pillow thought possible: noise at the highest quality
         return None
-    return body.getvalue() if density else _without_header(body.getvalue())
+    return _without_header(body.getvalue())
 
 
 def _without_header(body: bytes) -> bytes:
     """As libvips writes it where there is nothing to say: 18 bytes of a thumbnail's 900."""
     return body[: _HEADER.start] + body[_HEADER.stop :] if body[_HEADER][4:8] == b"JFIF" else body
+
+
+def with_density(body: bytes, density: int) -> bytes:
+    """The JPEG with a header that says how many dots per inch it is meant for (JFIF 1.01, ITU-T T.871 section 10.1)."""
+    dots = density.to_bytes(2, "big")
+    header = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x01" + dots + dots + b"\x00\x00"
+    return body[: _HEADER.start] + header + body[_HEADER.start :]
 
 
 @lru_cache(maxsize=256)

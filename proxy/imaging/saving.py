@@ -13,7 +13,7 @@ import pyvips
 from proxy.errors import ResultTooLarge
 from proxy.imaging.effort import codec_effort, effort_of
 from proxy.imaging.foreign import encode_foreign
-from proxy.imaging.jpeg_encoding import encode_jpeg
+from proxy.imaging.jpeg_encoding import encode_jpeg, with_density
 from proxy.imaging.jxl import encode_jxl
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, OverLimit
@@ -74,22 +74,25 @@ def save_jpeg(image: pyvips.Image, output: Output, path: str, keep: str) -> None
     ours = output.quality is None or output.ssimulacra2 is not None or output.over_limit is OverLimit.FIT
     tables = _FLAT_TABLES if ours and quality <= _FLAT_UP_TO else 0
     effort = effort_of(output, Format.JPEG)
+    body = None
     if keep == "none" and not output.progressive and effort < 6:
-        body = encode_jpeg(image, quality=quality, tables=tables, optimal=effort >= 3, density=output.density)
-        if body is not None:
-            Path(path).write_bytes(body)
-            return
-    image.jpegsave(
-        path,
-        Q=quality,
-        quant_table=tables,
-        optimize_coding=effort >= 3,
-        trellis_quant=effort >= 6,
-        overshoot_deringing=effort >= 6,
-        optimize_scans=effort >= 8,
-        interlace=output.progressive or effort >= 8,
-        keep=keep,
-    )
+        body = encode_jpeg(image, quality=quality, tables=tables, optimal=effort >= 3)
+    if body is not None:
+        Path(path).write_bytes(body)
+    else:
+        image.jpegsave(
+            path,
+            Q=quality,
+            quant_table=tables,
+            optimize_coding=effort >= 3,
+            trellis_quant=effort >= 6,
+            overshoot_deringing=effort >= 6,
+            optimize_scans=effort >= 8,
+            interlace=output.progressive or effort >= 8,
+            keep=keep,
+        )
+    if output.density is not None and "exif" not in keep:  # in EXIF, libvips says it
+        Path(path).write_bytes(with_density(Path(path).read_bytes(), output.density))
 
 
 def save_png(image: pyvips.Image, output: Output, path: str, keep: str) -> None:

@@ -64,12 +64,15 @@ def test_what_is_left_to_libvips(studio: Studio) -> None:
     assert (report.width, decoded(studio.result.read_bytes()).size) == (600, (600, 600))
 
 
+@pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("density", [1, 72, 300, 1200])
-def test_density_is_told(studio: Studio, density: int) -> None:
-    """Also where nothing else is said of the picture."""
-    studio.render(encoded(coordinates(40, 30), "PNG"), output=Output(Target.JPEG, density=density))
+def test_density_is_told(studio: Studio, density: int, *, progressive: bool) -> None:
+    """Also where nothing else is said of the picture, whoever writes it."""
+    output = Output(Target.JPEG, density=density, progressive=progressive)
+    studio.render(encoded(coordinates(40, 30), "PNG"), output=output)
 
-    assert decoded(studio.result.read_bytes()).info["dpi"] == (density, density)
+    result = decoded(studio.result.read_bytes())
+    assert (result.info["dpi"], result.size) == ((density, density), (40, 30))
 
 
 def test_nothing_is_told_unasked(studio: Studio) -> None:

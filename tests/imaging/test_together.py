@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,18 @@ def test_what_is_the_same_is_made_once(tmp_path: Path) -> None:
     assert (tmp_path / "1200").read_bytes() == (tmp_path / "800").read_bytes() != (tmp_path / "webp").read_bytes()
     assert not (tmp_path / "1200").samefile(tmp_path / "800")
     assert sorted(report.encode_seconds > 0 for report in reports) == [False, True, True]
+
+
+def test_what_cannot_be_made_again_fails_by_itself(tmp_path: Path) -> None:
+    """The copy of a result that finds no room is an error of its own, and leaves no part."""
+    page = Page(tmp_path, encoded(photo(300, 200), "JPEG"))
+    first, second = page.jobs(1200, 800)
+    nowhere = replace(second, result_path=str(tmp_path / "no-such-folder" / "result"))
+
+    outcomes = render_each((first, nowhere), lambda: None)
+
+    assert isinstance(outcomes[0], RenderReport)
+    assert isinstance(outcomes[1], CannotRender)
 
 
 def test_memory_of_many_sizes_is_bounded(tmp_path: Path) -> None:
