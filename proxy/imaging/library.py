@@ -34,6 +34,10 @@ from proxy.imaging.pdf import PDF_VERSION
 from proxy.imaging.svg import CLEANER_VERSION
 from proxy.machine import vision_version
 
+PIXELS_REVISION = 2
+"""Raised by hand when our own code makes other bytes of the same plan, for a picture that looks the same: what is made
+from then on has another entity tag, and what is stored stays good. For another picture: `plan.RENDER_REVISION`."""
+
 LOADERS = ("Jpeg", "Png", "Nsgif", "Webp", "Heif", "Tiff")
 SAVERS = ("Jpeg", "Png", "Cgif", "Webp", "Heif", "Tiff")
 
@@ -62,7 +66,7 @@ def allow(tree: str, names: tuple[str, ...]) -> None:
 
 
 def versions() -> str:
-    """The libraries that decide what pixels come out; part of every result's identity."""
+    """What decides which pixels come out: the libraries, and our own code; part of every result's entity tag."""
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
     extras = {
         "simplejpeg": JPEG_VERSION,
@@ -73,7 +77,7 @@ def versions() -> str:
         "opencv": vision_version(),
     }
     said = "".join(f" {name}-{number}" for name, number in extras.items() if number)
-    return f"libvips-{libvips} pillow-{PIL.__version__}{said}"
+    return f"pixels-{PIXELS_REVISION} libvips-{libvips} pillow-{PIL.__version__}{said}"
 
 
 _OUT_OF_MEMORY = re.compile(

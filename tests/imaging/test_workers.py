@@ -17,6 +17,7 @@ import pytest
 
 from proxy.errors import DeadlinePassed, NotAnImage, Overloaded, RenderCrashed
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
+from proxy.imaging.library import PIXELS_REVISION
 from proxy.imaging.tasks import Tasks
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import AutoOrient, Resize
@@ -75,6 +76,7 @@ async def test_inspect_and_render(job: RenderJob) -> None:
         assert decoded(Path(job.result_path).read_bytes()).size == (report.width, report.height) == (30, 20)
         assert report.resident_bytes > 10 << 20
         assert "libvips-8" in workers.versions
+        assert f"pixels-{PIXELS_REVISION} " in workers.versions
         assert len(set(workers.pids())) == 2
         statistics = workers.statistics
         assert (statistics.workers, statistics.busy, statistics.waiting) == (2, 0, 0)
