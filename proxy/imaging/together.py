@@ -79,13 +79,12 @@ def _what_is_made(job: RenderJob, info: SourceInfo) -> object:
 
 def _again(report: RenderReport, path: str, job: RenderJob) -> RenderReport:
     """The result of another job as that of this one."""
-    if path != job.result_path:
-        with translated(lambda _: CannotRender("the picture cannot be written")):
-            try:
-                shutil.copyfile(path, job.result_path)
-            except BaseException:
-                Path(job.result_path).unlink(missing_ok=True)
-                raise
+    with translated(lambda _: CannotRender("the picture cannot be written")):
+        try:
+            shutil.copyfile(path, job.result_path)
+        except BaseException:
+            Path(job.result_path).unlink(missing_ok=True)
+            raise
     return replace(report, decode_seconds=0.0, encode_seconds=0.0)
 
 

@@ -142,9 +142,9 @@ def test_how_far_the_decoder_shrinks(width: int, height: int, side: int, step: i
     assert shrink_of(info, Size(side, round(side * height / width))) == step
 
 
-@pytest.mark.parametrize(("name", "side", "step"), [("9.8mp", 1200, 2), ("8.3mp", 300, 4), ("12.2mp", 280, 8)])
+@pytest.mark.parametrize(("name", "side", "step"), [("9.8mp", 1200, 2), ("9.8mp", 533, 4), ("9.8mp", 266, 8)])
 def test_large_photos_stay_good(studio: Studio, name: str, side: int, step: int) -> None:
-    """Where less than two is left, SSIMULACRA2 is not more than 4 points below a libvips thumbnail's."""
+    """Where the least is left, SSIMULACRA2 is not more than 4 points below a libvips thumbnail's; of the worst photo."""
     require_corpus()
     (path,) = (path for path in corpus_files("photos") if path.name.startswith(name))
     report = studio.render(path, Resize(side, side), output=Output(Target.PNG, colour=ColourPolicy.KEEP))

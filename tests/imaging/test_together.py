@@ -222,9 +222,11 @@ def test_a_broken_original_fails_all(tmp_path: Path, damage: Callable[[bytes], b
 def test_who_takes_what_there_is_does_not_change_the_others(tmp_path: Path) -> None:
     """A cut-off original: one asks for what there is of it, the other for all or nothing."""
     page = Page(tmp_path, encoded(photo(), "JPEG")[:20_000])
-    lenient = page.job("lenient", Resize(100), output=Output(Target.PNG, truncated=Truncated.RENDER))
+    lenient, again = (
+        page.job(name, Resize(100), output=Output(Target.PNG, truncated=Truncated.RENDER)) for name in ("one", "two")
+    )
 
-    outcomes = render_each((lenient, page.job("strict", Resize(200)), lenient), lambda: None)
+    outcomes = render_each((lenient, page.job("strict", Resize(200)), again), lambda: None)
 
     assert [type(outcome) for outcome in outcomes] == [RenderReport, TruncatedImage, RenderReport]
 

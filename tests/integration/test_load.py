@@ -83,7 +83,7 @@ def test_killed_workers_cost_no_request(own_server: ImgbangServer) -> None:
         stop.set()
         killer.join()
 
-    assert killed >= 3
+    assert killed >= 2
     assert statuses == [200] * 40
     own_server.wait_quiet()
     deadline = time.monotonic() + 15
