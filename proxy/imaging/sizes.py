@@ -61,16 +61,23 @@ def shrink_of(info: SourceInfo, target: Size) -> int:
     libvips' own rule for thumbnails leaves at least a factor of two, because block-shrinking adds false sharpness. Of a
     large original that the step divides evenly, less is left. The pixels then score up to 4 points of SSIMULACRA2
     lower, of more than 95; the JPEG of quality 80 that is made of them up to 1, at 2 % fewer bytes. 12 megapixels to
-    1200 px take two thirds of the time (`imaging/jpeg.py` has the table).
+    1200 px take two thirds of the time (`imaging/jpeg.py` has the table). A progressive one keeps its two at a half:
+    leaving out its last bits (`jpeg_scans`) saves more, for less.
     """
-    factor = min(info.width / target.width, info.height / target.height)
+    factor = reduction(info, target)
     return next((step for step in (8, 4, 2) if factor >= step * _least_left(info, step)), 1)
+
+
+def reduction(info: SourceInfo, target: Size) -> float:
+    """How many times as large as `target` an original is, at least."""
+    return min(info.width / target.width, info.height / target.height)
 
 
 def _least_left(info: SourceInfo, step: int) -> float:
     """The factor that scaling is left with. A part of a column would stretch the picture more where less is left."""
-    large = info.width * info.height >= _LARGE
-    return _LEFT_OF_LARGE[step] if large and info.width % step == info.height % step == 0 else 2.0
+    if info.width * info.height < _LARGE or info.width % step or info.height % step or (info.interlaced and step == 2):
+        return 2.0
+    return _LEFT_OF_LARGE[step]
 
 
 def shrunk_size(info: SourceInfo, step: int) -> Size:

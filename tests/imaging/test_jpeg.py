@@ -15,7 +15,8 @@ from PIL import Image, ImageCms
 from proxy.errors import TruncatedImage
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderLimits, SourceInfo
-from proxy.imaging.jpeg import decode_jpeg, without_unread_scans
+from proxy.imaging.jpeg import decode_jpeg
+from proxy.imaging.jpeg_scans import less_to_read
 from proxy.imaging.loading import load, open_original
 from proxy.imaging.sizes import MOST_DECODED, decoded_bytes, shrink_of, shrunk_size
 from proxy.imaging.ssimulacra2 import Reference
@@ -50,19 +51,19 @@ def test_leaving_scans_out_changes_no_pixel(subsampling: str, size: tuple[int, i
     picture = textured(*size, "L" if grey else "RGB")
     body = encoded(picture, "JPEG", progressive=True, quality=92, restart_marker_rows=restarts, **options)
 
-    fewer = without_unread_scans(body, 8)
+    fewer = less_to_read(body, step=8, factor=1)
 
     assert fewer is not None
     assert len(fewer) < 0.75 * len(body) or size == (17, 9)
     assert np.array_equal(at_scale(fewer, 8), at_scale(body, 8))
-    assert without_unread_scans(body, 4) == body
+    assert less_to_read(body, step=4, factor=1) == body
 
 
 def test_what_follows_the_picture_is_left_out() -> None:
     """A second picture behind the first (a preview, a gain map) is not decoded, nor taken for scans of the first."""
     body = encoded(textured(64, 64), "JPEG", progressive=True)
 
-    assert without_unread_scans(body + encoded(textured(200, 10), "JPEG", progressive=True), 4) == body
+    assert less_to_read(body + encoded(textured(200, 10), "JPEG", progressive=True), step=4, factor=1) == body
 
 
 @pytest.mark.parametrize("cut", [0.2, 0.5, 0.99])
@@ -71,7 +72,7 @@ def test_progressive_jpegs_without_an_end_are_not_trimmed(studio: Studio, cut: f
     body = encoded(textured(400, 300), "JPEG", progressive=True)
     body = body[: int(len(body) * cut)]
 
-    assert without_unread_scans(body, 8) is None
+    assert less_to_read(body, step=8, factor=1) is None
     with pytest.raises(TruncatedImage):
         studio.render(body, Resize(10, 10))
     assert studio.render(body, Resize(10, 10), output=Output(truncated=Truncated.RENDER)).width == 10
@@ -96,7 +97,7 @@ def test_thousands_of_scans_are_not_decoded(studio: Studio) -> None:
     at = body.rindex(b"\xff\xda")
     attack = body[:at] + body[at:-2] * 2000 + b"\xff\xd9"
 
-    assert without_unread_scans(attack, 4) is None
+    assert less_to_read(attack, step=4, factor=1) is None
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -247,6 +248,6 @@ def test_real_progressive_photos_keep_their_pixels() -> None:
 
     assert bodies
     for body in bodies:
-        fewer = without_unread_scans(body, 8)
+        fewer = less_to_read(body, step=8, factor=1)
         assert fewer is not None
         assert np.array_equal(at_scale(fewer, 8), at_scale(body, 8))
