@@ -7,6 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 
@@ -15,6 +16,12 @@ def coordinates(width: int, height: int) -> Image.Image:
     red = Image.linear_gradient("L").rotate(90).resize((width, height))
     green = Image.linear_gradient("L").resize((width, height))
     return Image.merge("RGB", (red, green, Image.blend(red, green, 0.5)))
+
+
+def textured(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """Noise on a gradient: every coefficient of every block of a JPEG has something to say."""
+    noise = np.random.default_rng(5).integers(0, 60, (height, width, 3), np.uint8)
+    return Image.fromarray(np.asarray(coordinates(width, height).convert("RGB")) // 2 + noise).convert(mode)
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -21,7 +21,8 @@ What the second costs in SSIMULACRA2, against a full decode and Lanczos, follows
 | 15 | 0.1 | 0.4; 0.2 |
 
 So the loss is about 10 times the coarseness through the square of the reduction for one bit, and 45 to 65 times for
-two; the bounds below keep it under 3, of more than 95.
+two. Within the bounds below, the worst of 14 photos, made progressive, is 3.7 points below libvips' thumbnail, of more
+than 95. The JPEGs of quality 80 that are made of it score 0.65 less at most, and have up to 2 % fewer bytes.
 """
 
 from __future__ import annotations
