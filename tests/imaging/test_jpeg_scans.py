@@ -21,7 +21,8 @@ def at_scale(body: bytes, step: int) -> np.ndarray[Any, Any]:
     """The pixels of a JPEG at 1/`step`, decoded without warnings."""
     height, width, colours, _ = simplejpeg.decode_jpeg_header(body)
     kind = "GRAY" if colours == "Gray" else "RGB"
-    return simplejpeg.decode_jpeg(body, kind, min_width=-(-int(width) // step), min_height=-(-int(height) // step))
+    least_width, least_height = -(-int(width) // step), -(-int(height) // step)
+    return np.asarray(simplejpeg.decode_jpeg(body, kind, min_width=least_width, min_height=least_height))
 
 
 def scans(body: bytes) -> list[tuple[int, int, int]]:
@@ -38,7 +39,8 @@ def scans(body: bytes) -> list[tuple[int, int, int]]:
 def averages(pixels: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
     """The means of squares of pixels."""
     high, wide = (length // side * side for length in pixels.shape[:2])
-    return pixels[:high, :wide].reshape(high // side, side, wide // side, side, -1).mean(axis=(1, 3))
+    squares = pixels[:high, :wide].reshape(high // side, side, wide // side, side, -1)
+    return np.asarray(squares.mean(axis=(1, 3)))
 
 
 @pytest.mark.parametrize("restarts", [0, 3])
