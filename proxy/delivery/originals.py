@@ -226,9 +226,10 @@ class Originals:
 
     def _reserve(self, path: Path, size: int) -> None:
         """Account `size` bytes in all for `path`; idle originals make room, the least recently used first."""
-        for key, staged in list(self._staged.items()):
-            if self._staging.fits(path, size):
-                break
-            if staged.users == 0 and key not in self._awaited:
-                self.discard(key)
+        if not self._staging.fits(path, size):
+            for key, staged in list(self._staged.items()):
+                if staged.users == 0 and key not in self._awaited:
+                    self.discard(key)
+                if self._staging.fits(path, size):
+                    break
         self._staging.reserve(path, size)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 
 import pyvips
 
+from proxy.imaging.fields import CREDIT, PROFILE, carry
 from proxy.imaging.icc import fits, intent_of
+from proxy.imaging.icc_transforms import MOST_PIXELS, convert
 from proxy.imaging.picture import Picture
 from proxy.plan.colour import Colour
 from proxy.plan.output import ColourPolicy
 
-PROFILE = "icc-profile-data"
 MAX_PROFILE_BYTES = 4 << 20
 """Printers' CMYK profiles have one or two megabytes."""
 
@@ -43,6 +45,8 @@ def settle_colours(picture: Picture, policy: ColourPolicy) -> Picture:
     if len(profile) > MAX_PROFILE_BYTES:
         return _settle_plain(picture.each(without_profile), policy).noting("colour profile ignored: too large")
     if fits(profile, first.interpretation):
+        if policy is ColourPolicy.SRGB and _is_quick(picture):
+            picture = picture.in_memory()  # here, where a damaged picture is not taken for a damaged profile
         # libvips opens the profile when the conversion is built, so a bad one shows here and not while pixels flow.
         with suppress(pyvips.Error):
             return _settle_profile(picture, policy, space)
@@ -84,9 +88,24 @@ def _settle_profile(picture: Picture, policy: ColourPolicy, space: str) -> Pictu
         if policy is ColourPolicy.P3:
             return picture.each(to_plain).noting("colour profile is Display P3")
         return picture.each(without_profile).each(to_plain).noting("colour profile is sRGB")
-    return picture.each(lambda frame: from_profile(frame, space)).noting(
-        f"colour profile converted to {_SPACES[space]}"
-    )
+    note = f"colour profile converted to {_SPACES[space]}"
+    if picture.computed and space == "srgb" and _is_quick(picture):
+        quick = convert(first, first.get(PROFILE), intent=intent_of(first.get(PROFILE)))
+        if quick is not None:
+            return replace(picture, frames=(carry(CREDIT, first, quick),)).noting(note)
+    return picture.each(lambda frame: from_profile(frame, space)).noting(note)
+
+
+def _is_quick(picture: Picture) -> bool:
+    """Whether converting the picture to sRGB takes less time than building the transform."""
+    first = picture.first
+    if len(picture.frames) > 1 or picture.size.pixels > MOST_PIXELS:
+        return False
+    with suppress(pyvips.Error):
+        return (first.interpretation, first.format, first.bands) == ("srgb", "uchar", 3) and not _is_already(
+            first, "srgb"
+        )
+    return False
 
 
 def _is_already(image: pyvips.Image, space: str) -> bool:

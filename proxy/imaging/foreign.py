@@ -17,7 +17,7 @@ import pyvips
 from PIL import BmpImagePlugin, IcoImagePlugin, Image
 
 from proxy.errors import NotAnImage, OriginalTooLarge
-from proxy.imaging.colours import PROFILE
+from proxy.imaging.fields import PROFILE
 from proxy.plan.output import Format
 
 MAX_ICON_PIXELS = 1024 * 1024

@@ -9,8 +9,8 @@ rest. Two kinds of scans are left out before decoding:
    averaged away. The coefficients are then read as if they were all, of a coarser quantisation.
 
 What the second costs in SSIMULACRA2, against a full decode and Lanczos, follows from how coarse the quantisation is
-(the mean of the five quantisers after that of the mean) and how far the picture is reduced. The largest loss of ten photos of
-6 to 24 megapixels, as they are and encoded anew with qualities of 95, 85, 70 and 50 (quantisers of 1 to 12):
+(the mean of the five quantisers after that of the mean) and how far the picture is reduced. The largest loss of ten
+photos of 6 to 24 megapixels, as they are and encoded anew with qualities of 95, 85, 70 and 50 (quantisers of 1 to 12):
 
 | reduced by | last bit of brightness | two bits of it, one of colours |
 | --- | --- | --- |
@@ -253,8 +253,8 @@ def _without_last_bits(segments: list[_Segment], frame: _Frame, bits: Mapping[in
             kept.append(_Segment(_DQT, new))
         elif segment.marker == _SOS:
             scan = _Scan.of(part)
-            number = scan.details_of()
-            left = 0 if number is None else bits.get(number, 0)
+            component = scan.details_of()
+            left = 0 if component is None else bits.get(component, 0)
             if scan.low < left:
                 continue
             part = scan.shifted(part, left) if left else part

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyvips
 
 from proxy.errors import CannotRender, NotAnImage
-from proxy.imaging.colours import PROFILE
+from proxy.imaging.fields import PROFILE
 from proxy.imaging.picture import Picture
 
 if importlib.util.find_spec("pillow_jxl"):

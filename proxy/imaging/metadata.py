@@ -13,16 +13,13 @@ from xml.sax.saxutils import escape
 
 import pyvips
 
-from proxy.imaging.colours import PROFILE
 from proxy.imaging.damage import reading
+from proxy.imaging.fields import ARTIST, COPYRIGHT, IPTC, PROFILE, XMP
 from proxy.imaging.foreign import FOREIGN, open_foreign
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import open_original
 from proxy.plan.output import Format
 
-ARTIST, COPYRIGHT = "exif-ifd0-Artist", "exif-ifd0-Copyright"
-XMP = "xmp-data"
-IPTC = "iptc-data"
 _MAX_LENGTH = 1024
 _TAIL = re.compile(r", ASCII, \d+ components, \d+ bytes\)$")
 _PLACES = (b"GPSL", b"GPSA", b"Iptc4xmpExt:Location", b"photoshop:City", b"LocationCreated", b"LocationShown")

@@ -13,7 +13,7 @@ import pyvips
 from PIL import AvifImagePlugin, Image, PngImagePlugin, features
 
 from proxy.errors import NotAnImage
-from proxy.imaging.colours import PROFILE
+from proxy.imaging.fields import PROFILE
 from proxy.imaging.job import SourceInfo
 from proxy.imaging.picture import Picture
 from proxy.imaging.steps import scaled

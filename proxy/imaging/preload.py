@@ -14,7 +14,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import pebble.pool.process  # noqa: F401 -- preloaded
 import simplejpeg  # noqa: F401 -- preloaded
-from PIL import BmpImagePlugin, IcoImagePlugin, Image  # noqa: F401 -- preloaded
+from PIL import BmpImagePlugin, IcoImagePlugin, Image, ImageCms  # noqa: F401 -- preloaded
 
 import proxy.imaging.job
 import proxy.imaging.tasks  # noqa: F401 -- preloaded

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pyvips
 
-from proxy.imaging.colours import PROFILE
+from proxy.imaging.fields import PROFILE
 from proxy.imaging.icc import DISPLAY_P3, REC_2020, SRGB, Primaries, profile
 from proxy.plan.output import Format
 

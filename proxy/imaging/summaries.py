@@ -15,8 +15,9 @@ from pathlib import Path
 import pyvips
 
 from proxy.imaging.barcodes import SIDE, can_read, read_barcodes
-from proxy.imaging.colours import PROFILE, settle_colours, to_rgb
+from proxy.imaging.colours import settle_colours, to_rgb
 from proxy.imaging.faces import FoundFaces
+from proxy.imaging.fields import PROFILE
 from proxy.imaging.frequent import frequent_colours
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load

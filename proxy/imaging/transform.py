@@ -20,11 +20,12 @@ import pyvips
 
 from proxy.errors import CannotRender
 from proxy.imaging.budget import Frames, choose_frames
-from proxy.imaging.colours import PROFILE, from_profile, settle_colours, without_profile
+from proxy.imaging.colours import from_profile, settle_colours, without_profile
 from proxy.imaging.contest import hold
 from proxy.imaging.damage import reading
 from proxy.imaging.effort import PACE, Pace, least, lowered, stepped
 from proxy.imaging.faces import FoundFaces
+from proxy.imaging.fields import PROFILE
 from proxy.imaging.file_limits import Written, copy_original, is_searched, passes, write_within
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderReport, SourceInfo

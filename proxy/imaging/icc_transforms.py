@@ -1,0 +1,64 @@
+"""Convert small pictures out of their profile with a transform that is built once, and not for each picture.
+
+libvips builds the transform anew for every picture: 5 ms for a telephone's profile, 30 to 60 ms for one with tables,
+where converting a thumbnail of 50 px takes half a millisecond. Pillow has the same LittleCMS, with the same results, to
+the byte; but it takes twice as long for a pixel, so pictures of more than `MOST_PIXELS` are left to libvips. CPU time
+of a conversion from Display P3 on one thread of a shared machine:
+
+| box | libvips | kept transform |
+| --- | --- | --- |
+| 50 px | 5.7 ms | 0.4 ms |
+| 400 px | 7.7 ms | 4.5 ms |
+| 1200 px | 25 ms | 37 ms |
+"""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import pyvips
+from PIL import Image, ImageCms
+
+MOST_PIXELS = 400 * 400
+_MOST_KEPT = 16
+"""Transforms; one with tables takes some hundred kilobytes."""
+_INTENTS = {"relative": ImageCms.Intent.RELATIVE_COLORIMETRIC, "perceptual": ImageCms.Intent.PERCEPTUAL}
+
+
+def convert(pixels: pyvips.Image, profile: bytes, *, intent: str) -> pyvips.Image | None:
+    """Pixels of 8-bit colours, which are in memory, from `profile` to sRGB; None for a profile that is refused.
+
+    What comes back says nothing but its pixels.
+    """
+    transform = _transform(profile, intent)
+    if transform is None:
+        return None
+    width, height = pixels.width, pixels.height
+    picture = Image.frombuffer("RGB", (width, height), pixels.write_to_memory(), "raw", "RGB", 0, 1)
+    converted = ImageCms.applyTransform(picture, transform)
+    assert converted is not None  # it is not done in place
+    return pyvips.Image.new_from_memory(converted.tobytes(), width, height, 3, "uchar")
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _transform(profile: bytes, intent: str) -> ImageCms.ImageCmsTransform | None:
+    """As libvips would build it: with compensation of black points."""
+    try:
+        return ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.ImageCmsProfile(io.BytesIO(_srgb())),
+            "RGB",
+            "RGB",
+            renderingIntent=_INTENTS[intent],
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _srgb() -> bytes:
+    """The profile that libvips converts to."""
+    black = pyvips.Image.black(1, 1, bands=3).copy(interpretation="srgb")
+    return bytes(black.icc_transform("srgb", input_profile="srgb").get("icc-profile-data"))
