@@ -22,6 +22,8 @@ from bench.workload import JPEG, PAGE, ColdNames, Photos, Request, gather_photos
 LIBVIPS, IMGBANG = "five libvips renders, no HTTP", "imgbang over HTTP"
 LARGE, SMALL = "8 MP and more", "below 8 MP"
 WORKERS = 2
+CONNECTIONS = 20
+"""Those of four pages: each worker has one at hand, and the next, as the processes that libvips is measured with do."""
 _LARGE_PIXELS = 8_000_000
 _LEAST_PAGES = 30
 """In each run of a kind: with ten, who has the last page to make counts, for libvips has a fifth of one."""
