@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 import secrets
@@ -45,6 +46,7 @@ class Staging:
         self._limit = limit
         self._own: Path | None = None
         self._lock: int | None = None
+        self._numbers = itertools.count()
         # Mutable state: accounted bytes by file name.
         self._reserved: dict[str, int] = {}
         self._used = 0
@@ -85,7 +87,7 @@ class Staging:
 
     def new_path(self) -> Path:
         """A fresh path in the sub-directory, for a file accounted with `reserve`."""
-        return self.directory / secrets.token_hex(12)
+        return self.directory / f"{next(self._numbers):x}"
 
     def fits(self, path: Path, size: int) -> bool:
         """Whether `size` bytes in all can be accounted for the file at `path` now."""

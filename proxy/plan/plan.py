@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 from proxy.plan.operations import Operation, canonical_value
 from proxy.plan.output import Output
@@ -14,6 +14,9 @@ STEM = 10
 """Characters of a fingerprint that say what is done, apart from which version of a logo it is done with: 50 bits."""
 RENDER_REVISION = 2
 """Raised by hand when the same plan must make a different picture than before: every fingerprint changes with it."""
+
+_REMEMBERED = 1024
+"""Fingerprints of operations and output; strangers choose boxes, so it is bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,8 @@ class Plan:
 
     def canonical(self) -> str:
         """The one text of what is done to the picture; does not hold the key."""
-        parts = [*(operation.canonical() for operation in self.operations), self.output.canonical()]
-        if self.overlay_versions:
-            parts.append(f"overlays{canonical_value(self.overlay_versions)}")
-        return "|".join(parts)
+        done = _done(self.operations, self.output)
+        return f"{done}|overlays{canonical_value(self.overlay_versions)}" if self.overlay_versions else done
 
     @cached_property
     def overlays(self) -> tuple[str, ...]:
@@ -65,11 +66,20 @@ class Plan:
 
         The first `STEM` of them do not depend on the versions of overlays: what was made with any logo can be found.
         """
-        whole = replace(self, overlay_versions=()) if self.overlay_versions else self
-        stem = _digest(f"{RENDER_REVISION}|{whole.canonical()}")
+        stem = _stem(self.operations, self.output)
         if not self.overlay_versions:
             return stem
         return stem[:STEM] + _digest(self.canonical())[: len(stem) - STEM]
+
+
+def _done(operations: tuple[Operation, ...], output: Output) -> str:
+    return "|".join([*(operation.canonical() for operation in operations), output.canonical()])
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _stem(operations: tuple[Operation, ...], output: Output) -> str:
+    """The fingerprint of what one preset does to any picture: it took a tenth of a refusal, when each made it anew."""
+    return _digest(f"{RENDER_REVISION}|{_done(operations, output)}")
 
 
 def _digest(text: str) -> str:
