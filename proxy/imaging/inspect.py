@@ -30,15 +30,23 @@ _DRAWING_BYTES = 64 << 20
 
 def inspect(path: str, limits: RenderLimits) -> SourceInfo:
     """Say what the original at `path` is; NotAnImage, OriginalTooLarge or CannotRender if it is not to be rendered."""
+    return inspect_opened(path, limits)[0]
+
+
+def inspect_opened(path: str, limits: RenderLimits) -> tuple[SourceInfo, pyvips.Image | None]:
+    """As `inspect`; and, of a JPEG, the image whose header was read, for who decodes it: `loading.load` takes it."""
     found = sniff_file(path)
     if found is Format.SVG:
         _check_svg(path, limits)
     if found is Format.PDF and not limits.pdf:
         raise NotAnImage("the original is a PDF document, and rendering PDF is switched off here")
+    opened = None
     with reading(path, found):
-        info = _inspect(path, found, limits)
+        if found is Format.JPEG:
+            opened = open_original(path, found, limits)
+        info = _inspect(path, found, limits) if opened is None else _read_header(opened, path, found, limits)
     _check(info, limits)
-    return info
+    return info, opened
 
 
 def _check_svg(path: str, limits: RenderLimits) -> None:
@@ -61,7 +69,7 @@ def _inspect(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
             Format.PDF, page.width, page.height, frames=1, bands=3, has_alpha=False, orientation=1, interlaced=False,
             estimated_bytes=_DRAWING_BYTES, pages=page.pages,
         )  # fmt: skip
-    return _inspect_header(path, found, limits)
+    return _read_header(open_original(path, found, limits), path, found, limits)
 
 
 def _inspect_jxl(path: str) -> SourceInfo:
@@ -86,8 +94,7 @@ def _inspect_foreign(path: str, found: Format) -> SourceInfo:
     return SourceInfo(found, width, height, 1, bands, alpha, 1, interlaced=False, estimated_bytes=estimate)
 
 
-def _inspect_header(path: str, found: Format, limits: RenderLimits) -> SourceInfo:
-    image = open_original(path, found, limits)
+def _read_header(image: pyvips.Image, path: str, found: Format, limits: RenderLimits) -> SourceInfo:
     counted = _number(image, "n-pages", 1)
     frames = apng_frames(path) if found is Format.PNG else counted if found in (Format.GIF, Format.WEBP) else 1
     interlaced = found in (Format.JPEG, Format.PNG) and _number(image, "interlaced", 0) == 1

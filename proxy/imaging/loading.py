@@ -58,11 +58,12 @@ def load(
     *,
     target: Size | None,
     kept: tuple[int, ...] = (0,),
+    opened: pyvips.Image | None = None,
 ) -> Picture:
     """Open some frames of an original, shrunk on load if the first thing wanted of it is the size `target`.
 
     `target` is in the original's stored orientation. The picture that comes back is at least that large unless the
-    original is smaller; scaling it to `target` is the caller's.
+    original is smaller; scaling it to `target` is the caller's. `opened` is from `inspect_opened`, if that was asked.
     """
     if info.format in FOREIGN:
         return Picture((load_foreign(path, info.format),))
@@ -76,7 +77,7 @@ def load(
     options: dict[str, object] = {"fail_on": failing(info.format, output)}
     if target is not None:
         options |= shrinking(info, target)
-    if target is not None and (picture := load_jpeg(path, info, limits, target)) is not None:
+    if target is not None and (picture := load_jpeg(path, info, limits, target, opened)) is not None:
         return picture
     if len(kept) == 1:
         image = with_stated_profile(open_original(path, info.format, limits, **options), path, info.format)
@@ -88,11 +89,14 @@ def load(
     return split(strip, info, kept)
 
 
-def load_jpeg(path: str, info: SourceInfo, limits: RenderLimits, target: Size) -> Picture | None:
+def load_jpeg(
+    path: str, info: SourceInfo, limits: RenderLimits, target: Size, opened: pyvips.Image | None = None
+) -> Picture | None:
     """The pixels of a JPEG, in memory; None for what is no JPEG, or one that is left to libvips."""
     if info.format is not Format.JPEG:
         return None
-    decoded = decode_jpeg(path, info, target, open_original(path, info.format, limits))
+    header = open_original(path, info.format, limits) if opened is None else opened
+    decoded = decode_jpeg(path, info, target, header)
     if decoded is None:
         return None
     return Picture((decoded,), orientation=info.orientation, notes=gain_map_note(path, info.format))

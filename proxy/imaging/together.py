@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyvips
+
 from proxy.errors import CannotRender, ProxyError
 from proxy.imaging.inspect import inspect
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
@@ -36,14 +38,21 @@ _LEAST_FACTOR = 1.5
 
 
 def render_each(
-    jobs: tuple[RenderJob, ...], note: Callable[[], None], clock: Callable[[], float] = time.perf_counter
+    jobs: tuple[RenderJob, ...],
+    note: Callable[[], None],
+    clock: Callable[[], float] = time.perf_counter,
+    *,
+    opened: pyvips.Image | None = None,
 ) -> tuple[RenderReport | ProxyError, ...]:
-    """Render jobs of one original; what comes of each, in their order. `note` is called before each of them."""
+    """Render jobs of one original; what comes of each, in their order. `note` is called before each of them.
+
+    `opened` is from `inspect_opened`, if that was asked.
+    """
     try:
         info = jobs[0].header or inspect(jobs[0].path, jobs[0].limits)
     except ProxyError as error:
         return (error,) * len(jobs)
-    decoded, began = Decoded(), clock()
+    decoded, began = Decoded(opened), clock()
     outcomes: dict[int, RenderReport | ProxyError] = {}
     made: dict[object, tuple[RenderReport, str]] = {}
     for index in sorted(range(len(jobs)), key=lambda index: -_pixels(jobs[index], info)):
@@ -91,7 +100,8 @@ def _again(report: RenderReport, path: str, job: RenderJob) -> RenderReport:
 class Decoded:
     """The pixels of one original, decoded for the largest picture, which is asked for first."""
 
-    def __init__(self) -> None:
+    def __init__(self, opened: pyvips.Image | None = None) -> None:
+        self._opened = opened
         # Mutable state: for each policy on what ends early, what was decoded, then what was scaled, less and less.
         self._made: dict[Truncated, list[Picture]] = {}
 
@@ -111,7 +121,7 @@ class Decoded:
         made = self._made.setdefault(output.truncated, [])
         if not made:
             made.append(
-                load_jpeg(path, info, limits, target)
+                load_jpeg(path, info, limits, target, self._opened)
                 or load(path, info, output, limits, target=target, kept=kept).in_memory()
             )
         source = next((picture for picture in reversed(made) if _is_enough(picture.size, target)), made[0])

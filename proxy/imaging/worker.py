@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyvips
@@ -22,8 +23,9 @@ from proxy.errors import OriginalTooLarge
 from proxy.imaging import library
 from proxy.imaging.death import die_with_parent
 from proxy.imaging.fences import Fences, new_task, raise_fences
-from proxy.imaging.inspect import inspect
+from proxy.imaging.inspect import inspect, inspect_opened
 from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.loading import load
 from proxy.imaging.memory import needed_bytes
 from proxy.imaging.tasks import Greeting, Inspected, Together
 from proxy.imaging.together import render_each
@@ -87,30 +89,33 @@ def inspect_original(path: str, limits: RenderLimits) -> Inspected:
 def render_job(job: RenderJob) -> RenderReport:
     """Render, as a task."""
     with _task():
-        header = _header((job,))
-        report = render(replace(job, header=header))
+        header, opened = _header((job,))
+        report = render(replace(job, header=header), pixels=partial(load, opened=opened))
         return replace(report, resident_bytes=resident_bytes(), header=None if job.header else header)
 
 
 def render_together(jobs: tuple[RenderJob, ...]) -> Together:
     """Render several pictures of one original, as a task; each may take as much CPU as one alone."""
     with _task():
-        header = _header(jobs)
-        outcomes = render_each(tuple(replace(job, header=header) for job in jobs), _new_share)
+        header, opened = _header(jobs)
+        outcomes = render_each(tuple(replace(job, header=header) for job in jobs), _new_share, opened=opened)
         if jobs[0].header is None:
             outcomes = tuple(replace(one, header=header) if isinstance(one, RenderReport) else one for one in outcomes)
         return Together(outcomes, resident_bytes())
 
 
-def _header(jobs: tuple[RenderJob, ...]) -> SourceInfo:
-    """The header of the original; NotAdmitted if it tells of more than these jobs may do without asking."""
+def _header(jobs: tuple[RenderJob, ...]) -> tuple[SourceInfo, pyvips.Image | None]:
+    """The header of the original, and what it was read from if it was read now.
+
+    NotAdmitted if it tells of more than these jobs may do without asking.
+    """
     job = jobs[0]
     if job.header is not None:
-        return job.header
-    header = inspect(job.path, job.limits)
+        return job.header, None
+    header, opened = inspect_opened(job.path, job.limits)
     if (len(jobs) > 1 and header.frames > 1) or needed_bytes(jobs, header, job.limits) > job.allowance:
         raise NotAdmitted(header)
-    return header
+    return header, opened
 
 
 def _new_share() -> None:

@@ -12,11 +12,12 @@ from PIL import Image, ImageCms
 
 from proxy.errors import TruncatedImage
 from proxy.imaging.inspect import inspect
-from proxy.imaging.job import RenderLimits, SourceInfo
+from proxy.imaging.job import RenderJob, RenderLimits, SourceInfo
 from proxy.imaging.jpeg import decode_jpeg
-from proxy.imaging.loading import load, open_original
+from proxy.imaging.loading import LOADERS, load, open_original
 from proxy.imaging.sizes import MOST_DECODED, decoded_bytes, shrink_of, shrunk_size
 from proxy.imaging.ssimulacra2 import Reference
+from proxy.imaging.worker import render_job, render_together
 from proxy.plan.geometry import Size
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import ColourPolicy, Format, Metadata, Output, Target, Truncated
@@ -183,6 +184,35 @@ def test_profile_density_and_credit_survive(studio: Studio) -> None:
     assert (report.width, report.height) == (75, 100)
     assert result.info["dpi"] == pytest.approx((150, 150), abs=1)
     assert "colour profile is sRGB" in report.notes
+
+
+@pytest.mark.parametrize("sides", [(100,), (200, 100, 50)], ids=["alone", "a page"])
+def test_a_header_is_read_once(studio: Studio, sides: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever decodes a JPEG takes what was opened to look at its header."""
+    path = studio.store(encoded(coordinates(800, 600), "JPEG"))
+    opened = []
+
+    def counted(name: str, **options: object) -> pyvips.Image:
+        opened.append(name)
+        return pyvips.Image.jpegload(name, **options)
+
+    monkeypatch.setitem(LOADERS, Format.JPEG, counted)
+    jobs = tuple(
+        RenderJob(
+            str(path),
+            str(studio.folder / f"result-{side}"),
+            (Resize(side, side),),
+            Output(Target.JPEG),
+            RenderLimits(),
+            allowance=1 << 30,
+        )
+        for side in sides
+    )
+
+    done = [render_job(jobs[0])] if len(jobs) == 1 else render_together(jobs).outcomes
+
+    assert [getattr(one, "width", one) for one in done] == list(sides)
+    assert opened == [str(path)]
 
 
 def test_cmyk_is_left_to_libvips(tmp_path: Path) -> None:
