@@ -194,7 +194,7 @@ def _no_details(number: int, blocks: int) -> bytes:
 
 
 def _bits_to_leave(segments: list[_Segment], frame: _Frame, factor: float) -> dict[int, int]:
-    """How many of the last bits of the coefficients are not worth reading, by component; none are not told."""
+    """How many of the last bits of the coefficients are not worth reading, by component; empty for none at all."""
     tables = _quantisers(segments)
     if _may_be_rgb(segments, frame) or not all(one.table in tables for one in frame.components):
         return {}
