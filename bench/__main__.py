@@ -19,7 +19,7 @@ from bench.herd import herd as run_herd
 from bench.hits import hits as run_hits
 from bench.nginx import nginx as run_nginx
 from bench.overload import overload as run_overload
-from bench.page import CONNECTIONS as PAGES
+from bench.page import CONNECTIONS as PAGE_CONNECTIONS
 from bench.page import page as run_page
 from bench.quality import quality as run_quality
 from bench.replicas import replicas as run_replicas
@@ -70,7 +70,7 @@ def page(
     photos: Directory = None,
     repeats: Repeats = 5,
     rounds: Annotated[int, typer.Option(min=1, help="Times each photo is asked for in each measurement.")] = 2,
-    connections: Connections = PAGES,
+    connections: Connections = PAGE_CONNECTIONS,
 ) -> None:
     """Nothing stored, five sizes of each photo at about the same time; and what that costs in quality."""
     run_page(photos, repeats=repeats, rounds=rounds, connections=connections).save()

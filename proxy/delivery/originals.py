@@ -227,9 +227,12 @@ class Originals:
     def _reserve(self, path: Path, size: int) -> None:
         """Account `size` bytes in all for `path`; idle originals make room, the least recently used first."""
         if not self._staging.fits(path, size):
-            for key, staged in list(self._staged.items()):
-                if staged.users == 0 and key not in self._awaited:
-                    self.discard(key)
-                if self._staging.fits(path, size):
-                    break
+            self._make_room(path, size)
         self._staging.reserve(path, size)
+
+    def _make_room(self, path: Path, size: int) -> None:
+        for key, staged in list(self._staged.items()):
+            if staged.users == 0 and key not in self._awaited:
+                self.discard(key)
+                if self._staging.fits(path, size):
+                    return

@@ -47,6 +47,10 @@ def settle_colours(picture: Picture, policy: ColourPolicy) -> Picture:
     if fits(profile, first.interpretation):
         if policy is ColourPolicy.SRGB and _is_quick(picture):
             picture = picture.in_memory()  # here, where a damaged picture is not taken for a damaged profile
+            first = picture.first
+            if (quick := convert(first, profile, intent=intent_of(profile))) is not None:
+                picture = replace(picture, frames=(carry(CREDIT, first, quick),))
+                return picture.noting(_converted("srgb"))
         # libvips opens the profile when the conversion is built, so a bad one shows here and not while pixels flow.
         with suppress(pyvips.Error):
             return _settle_profile(picture, policy, space)
@@ -88,12 +92,11 @@ def _settle_profile(picture: Picture, policy: ColourPolicy, space: str) -> Pictu
         if policy is ColourPolicy.P3:
             return picture.each(to_plain).noting("colour profile is Display P3")
         return picture.each(without_profile).each(to_plain).noting("colour profile is sRGB")
-    note = f"colour profile converted to {_SPACES[space]}"
-    if picture.computed and space == "srgb" and _is_quick(picture):
-        quick = convert(first, first.get(PROFILE), intent=intent_of(first.get(PROFILE)))
-        if quick is not None:
-            return replace(picture, frames=(carry(CREDIT, first, quick),)).noting(note)
-    return picture.each(lambda frame: from_profile(frame, space)).noting(note)
+    return picture.each(lambda frame: from_profile(frame, space)).noting(_converted(space))
+
+
+def _converted(space: str) -> str:
+    return f"colour profile converted to {_SPACES[space]}"
 
 
 def _is_quick(picture: Picture) -> bool:
@@ -101,10 +104,10 @@ def _is_quick(picture: Picture) -> bool:
     first = picture.first
     if len(picture.frames) > 1 or picture.size.pixels > MOST_PIXELS:
         return False
+    if (first.interpretation, first.format, first.bands) != ("srgb", "uchar", 3):
+        return False
     with suppress(pyvips.Error):
-        return (first.interpretation, first.format, first.bands) == ("srgb", "uchar", 3) and not _is_already(
-            first, "srgb"
-        )
+        return not _is_already(first, "srgb")
     return False
 
 

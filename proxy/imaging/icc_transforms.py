@@ -1,7 +1,7 @@
 """Convert small pictures out of their profile with a transform that is built once, and not for each picture.
 
-libvips builds the transform anew for every picture: 5 ms for a telephone's profile, 30 to 60 ms for one with tables,
-where converting a thumbnail of 50 px takes half a millisecond. Pillow has the same LittleCMS, with the same results, to
+libvips builds the transform anew for every picture: 5 ms for a telephone's profile, where converting a
+thumbnail of 50 px takes half a millisecond. Pillow has the same LittleCMS, with the same results, to
 the byte; but it takes twice as long for a pixel, so pictures of more than `MOST_PIXELS` are left to libvips. CPU time
 of a conversion from Display P3 on one thread of a shared machine:
 
@@ -20,22 +20,27 @@ from functools import lru_cache
 import pyvips
 from PIL import Image, ImageCms
 
+from proxy.imaging.fields import PROFILE
+from proxy.imaging.picture import pixels_of
+
 MOST_PIXELS = 400 * 400
 _MOST_KEPT = 16
 """Transforms; one with tables takes some hundred kilobytes."""
+_MOST_BYTES = 64 << 10
+"""Of a profile, which is kept with its transform: sixteen of the largest allowed would be as large as a worker."""
 _INTENTS = {"relative": ImageCms.Intent.RELATIVE_COLORIMETRIC, "perceptual": ImageCms.Intent.PERCEPTUAL}
 
 
 def convert(pixels: pyvips.Image, profile: bytes, *, intent: str) -> pyvips.Image | None:
-    """Pixels of 8-bit colours, which are in memory, from `profile` to sRGB; None for a profile that is refused.
+    """Pixels of 8-bit colours, which are in memory, from `profile` to sRGB; None where the profile is refused or large.
 
     What comes back says nothing but its pixels.
     """
-    transform = _transform(profile, intent)
+    transform = _transform(profile, intent) if len(profile) <= _MOST_BYTES else None
     if transform is None:
         return None
     width, height = pixels.width, pixels.height
-    picture = Image.frombuffer("RGB", (width, height), pixels.write_to_memory(), "raw", "RGB", 0, 1)
+    picture = Image.frombuffer("RGB", (width, height), pixels_of(pixels), "raw", "RGB", 0, 1)
     converted = ImageCms.applyTransform(picture, transform)
     assert converted is not None  # it is not done in place
     return pyvips.Image.new_from_memory(converted.tobytes(), width, height, 3, "uchar")
@@ -61,4 +66,4 @@ def _transform(profile: bytes, intent: str) -> ImageCms.ImageCmsTransform | None
 def _srgb() -> bytes:
     """The profile that libvips converts to."""
     black = pyvips.Image.black(1, 1, bands=3).copy(interpretation="srgb")
-    return bytes(black.icc_transform("srgb", input_profile="srgb").get("icc-profile-data"))
+    return bytes(black.icc_transform("srgb", input_profile="srgb").get(PROFILE))

@@ -41,7 +41,7 @@ VERSION = simplejpeg.__version__
 
 
 def decode_jpeg(path: str, info: SourceInfo, target: Size, header: pyvips.Image) -> pyvips.Image | None:
-    """The pixels, at least twice the size `target` where there are so many; None if libvips is to decode them."""
+    """The pixels, shrunk no further than scaling to `target` can take; None if libvips is to decode them."""
     step = shrink_of(info, target)
     size = shrunk_size(info, step)
     if info.bands not in (1, 3) or header.format != "uchar" or decoded_bytes(info, target) == 0:

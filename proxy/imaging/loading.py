@@ -16,7 +16,7 @@ from proxy.imaging.lab_tiff import open_lab
 from proxy.imaging.moving import MOVING, load_moving
 from proxy.imaging.pdf import draw_page
 from proxy.imaging.picture import Picture
-from proxy.imaging.sizes import shrink_of
+from proxy.imaging.sizes import reduction, shrink_of
 from proxy.imaging.stated_colours import gain_map_note, with_stated_profile
 from proxy.imaging.svg import read_svg
 from proxy.plan.animation import SLOWED_MS, merged, shown
@@ -115,7 +115,7 @@ def failing(found: Format, output: Output) -> str:
 
 def shrinking(info: SourceInfo, target: Size) -> dict[str, object]:
     """The loader's options that make it decode no more than the size `target` needs."""
-    factor = min(info.width / target.width, info.height / target.height)
+    factor = reduction(info, target)
     match info.format:
         case Format.JPEG:
             return {"shrink": shrink_of(info, target)}

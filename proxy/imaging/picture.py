@@ -25,6 +25,12 @@ def no_overlays(_: Watermark) -> pyvips.Image:
     raise CannotRender("the image of the mark was not brought")
 
 
+def pixels_of(image: pyvips.Image) -> bytes:
+    """The bytes of an image in memory: a copy, where `write_to_memory` starts threads for a sixth of a millisecond."""
+    pixels: bytes = pyvips.Region.new(image).fetch(0, 0, image.width, image.height)  # a buffer, as good as bytes
+    return pixels
+
+
 class Faces(Protocol):
     """The faces in the original, in fractions of it as it is upright; None where no detector is installed."""
 

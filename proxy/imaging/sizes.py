@@ -75,9 +75,10 @@ def reduction(info: SourceInfo, target: Size) -> float:
 
 def _least_left(info: SourceInfo, step: int) -> float:
     """The factor that scaling is left with. A part of a column would stretch the picture more where less is left."""
-    if info.width * info.height < _LARGE or info.width % step or info.height % step or (info.interlaced and step == 2):
-        return 2.0
-    return _LEFT_OF_LARGE[step]
+    large = info.width * info.height >= _LARGE
+    divides = info.width % step == info.height % step == 0
+    reads_all = not info.interlaced or step > 2
+    return _LEFT_OF_LARGE[step] if large and divides and reads_all else 2.0
 
 
 def shrunk_size(info: SourceInfo, step: int) -> Size:

@@ -163,6 +163,8 @@ def test_colour_is_refused(text: str) -> None:
         (True, "true"),
         (1.50, "1.5"),
         (2.0, "2"),
+        (0.0, "0"),
+        (-0.0, "0"),
         (0.1234567, "0.123457"),
         (100.0, "100"),
         (Fit.COVER, "cover"),

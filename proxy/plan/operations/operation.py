@@ -63,6 +63,8 @@ class Operation:
 def canonical_value(value: object) -> str:
     """One spelling for each value: enums by value, integral floats without a fraction, floats with up to 6 digits.
 
+    Values that are equal, as 0.0 and -0.0, have the same: fingerprints are remembered by them.
+
     Text that a client wrote is quoted, so that it cannot look like a field.
     """
     if isinstance(value, bool):
@@ -70,7 +72,7 @@ def canonical_value(value: object) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, float):
-        return f"{value:.6f}".rstrip("0").rstrip(".")
+        return f"{value + 0.0:.6f}".rstrip("0").rstrip(".")
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
         return json.dumps(value)
     if isinstance(value, tuple):
