@@ -30,9 +30,9 @@ def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_r
         for number, factor in enumerate(factors):
             env = {"IMGBANG_RESULTS": (home / f"results-{number}").as_uri()}
             with start_imgbang(home / f"imgbang-{number}", gathered.root, env) as server:
-                capacity = _capacity(server, generator, names)
+                first, front = _capacity(server, generator, names)
                 hits = _make_hits(server, gathered)
-                rate = capacity * factor
+                rate = first * factor
                 keys = names.at_least(round(rate * seconds))
                 misses = zip(
                     constant_schedule(rate, seconds),
@@ -43,12 +43,18 @@ def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_r
                     (due, hits[index % len(hits)])
                     for index, due in enumerate(constant_schedule(hit_rate, seconds, start=0.5 / hit_rate))
                 ]
-                before = sum(server.resident().values())
+                before, since = sum(server.resident().values()), server.cpu_seconds()[0]
                 run = generator.constant(server.url, [*misses, *side])
-                after = sum(server.resident().values())
-            rows += _rows(factor, capacity, seconds, run)
+                after, spent = sum(server.resident().values()), server.cpu_seconds()[0] - since
+                server.wait_quiet()
+                second, _ = _capacity(server, generator, names)
+            rows += _rows(factor, (first + second) / 2, seconds, run)
+            refused = len(run.of(MISS, 503))
+            rest = spent - front * len(run.of(MISS, 200))
+            refusal = rest / refused * 1000 if refused else float("nan")
             late = percentile([one.late for one in run.samples], 0.99) * 1000
-            memory.append([f"{factor:g}", capacity, before / MIB, after / MIB, late])
+            share = run.generator_cpu / run.seconds
+            memory.append([f"{factor:g}", first, second, before / MIB, after / MIB, front * 1000, refusal, share, late])
             report.raw[f"{factor:g}"] = {
                 kind: counted(Counter(one.status for one in run.of(kind))) for kind in (MISS, HIT)
             }
@@ -56,24 +62,33 @@ def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_r
         f"Overload: distinct cold URLs at {BOX}, {hit_rate:g} hits/s on the side, {seconds:g} s each",
         ["times capacity", "class", "answers", "per second", "of capacity", "p50 ms", "p99 ms", "Retry-After"],
         rows,
-        note="Times count from when each request was due.",
+        note="Times count from when each request was due. The capacity is the mean of one before and one after.",
     )
-    columns = ["times capacity", "capacity/s", "MiB before", "MiB after", "generator late, p99 ms"]
-    report.table("Overload: the server", columns, memory)
+    report.table(
+        "Overload: the server",
+        [
+            "times capacity", "capacity/s before", "and after", "MiB before", "MiB after", "front ms/render",
+            "front ms/refusal", "generator's cores", "generator late, p99 ms",
+        ],
+        memory,
+        note="CPU of the front for a refusal: all of it, less what as many renders cost it while it was not overloaded.",
+    )  # fmt: skip
     return report
 
 
-def _capacity(server: Imgbang, generator: Generator, names: ColdNames) -> float:
-    """Renders per second of a busy but not overloaded server."""
+def _capacity(server: Imgbang, generator: Generator, names: ColdNames) -> tuple[float, float]:
+    """Of a busy but not overloaded server: renders per second, and CPU seconds of the front for each."""
 
     def run(rounds: int) -> Run:
         return generator.closed(server.url, [Request(MISS, image_path(key, BOX)) for key in names.rounds(rounds)], 6)
 
     run(2)
+    since = server.cpu_seconds()[0]
     measured = run(8)
+    front = server.cpu_seconds()[0] - since
     if set(measured.statuses) != {200}:
         raise SystemExit(f"the capacity cannot be measured: {counted(measured.statuses)}")
-    return measured.rate
+    return measured.rate, front / len(measured.samples)
 
 
 def _make_hits(server: Imgbang, photos: Photos) -> list[Request]:

@@ -23,6 +23,7 @@ from proxy.web.health import get_live, get_metrics, get_ready
 from proxy.web.herds import HERDS, Herds
 from proxy.web.images import get_image
 from proxy.web.purging import post_purge
+from proxy.web.refusals import REFUSALS, Refusals
 from proxy.web.repeats import REPEATS, Repeats
 from proxy.web.server import Before
 from proxy.web.start_page import get_start_page
@@ -69,6 +70,7 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
     )
     app[REPEATS] = Repeats(site, ending=lambda: services.grace.begun)
     app[HERDS] = Herds(site, ending=lambda: services.grace.begun)
+    app[REFUSALS] = Refusals(site, ending=lambda: services.grace.begun)
     methods: dict[str, list[str]] = {}
     for method, path, handler in PAGES:
         for each in ("GET", "HEAD") if method == "GET" else (method,):
@@ -84,8 +86,9 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
 
 
 def before(app: web.Application) -> Before:
-    """Who answers what comes again, before the application does."""
-    return Before(app[REPEATS].answer, app[HERDS].answer)
+    """Who answers before the application does: what comes again, and what there is no place for."""
+    repeats, refusals = app[REPEATS], app[REFUSALS]
+    return Before(lambda request: repeats.answer(request) or refusals.answer(request), app[HERDS].answer)
 
 
 def cache_defaults(settings: Settings) -> CacheDefaults:

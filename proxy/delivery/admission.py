@@ -104,16 +104,30 @@ class Gate:
 
     def refuse_when_full(self) -> None:
         """Raise Overloaded now if `coming` would."""
-        self._refuse_behind(len(self._waiters) + self._coming if self._waiters else 0)
+        self._refuse_behind(self._ahead)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether `coming` would raise Overloaded now. Asking is not counted as a refusal."""
+        return self._objection(self._ahead) is not None
+
+    @property
+    def _ahead(self) -> int:
+        """How many would be before who comes now; see `coming`."""
+        return len(self._waiters) + self._coming if self._waiters else 0
 
     def _refuse_behind(self, waiting: int) -> None:
+        objection = self._objection(waiting)
+        if objection is not None:
+            raise self._refusal(objection)
+
+    def _objection(self, waiting: int) -> str | None:
         """Refused is also who would wait in vain: longer than anybody may, as far as can be told."""
         if self._inside < self._slots and not self._waiters:
-            return
+            return None
         if waiting >= self._queue:
-            raise self._refusal("full")
-        if self._expected_wait(waiting) > self._longest_wait:
-            raise self._refusal("too slow")
+            return "full"
+        return "too slow" if self._expected_wait(waiting) > self._longest_wait else None
 
     async def _enter(self, deadline: Deadline, weight: int) -> None:
         if not self._waiters and self._inside + weight <= self._slots:

@@ -24,15 +24,24 @@ class RecentFailures:
 
     def raise_for(self, plan: Plan) -> None:
         """Raise what this plan failed with lately, if it did."""
+        error = self._recall(plan)
+        if error is not None:
+            raise copy.copy(error)
+
+    def has(self, plan: Plan) -> bool:
+        """Whether this plan failed lately."""
+        return self._recall(plan) is not None
+
+    def _recall(self, plan: Plan) -> ProxyError | None:
         place = (plan.key, plan.fingerprint)
         failure = self._failures.get(place)
         if failure is None:
-            return
+            return None
         until, error = failure
         if self._clock() >= until:
             del self._failures[place]
-            return
-        raise copy.copy(error)
+            return None
+        return error
 
     def remember(self, plan: Plan, error: ProxyError, *, lifetime: float | None = None) -> None:
         """Take note of a failure that asking again would not change at once; for less than usual where it is old."""

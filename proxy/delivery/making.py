@@ -116,6 +116,11 @@ class Maker:
         """Raise Overloaded if a `make` that is announced now would be refused."""
         self._render_gate.refuse_when_full()
 
+    @property
+    def refuses(self) -> bool:
+        """Whether it would."""
+        return self._render_gate.refuses
+
     def coming(self) -> AbstractContextManager[None]:
         """Announce a `make` whose original is to be fetched before; see `Gate.coming`."""
         return self._render_gate.coming()

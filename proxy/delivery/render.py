@@ -139,6 +139,27 @@ class Renderer:
             return False
         return etag_of(known.version, plan, self._maker.versions) == etag
 
+    @property
+    def is_full(self) -> bool:
+        """Whether a render that would begin now would be refused, and by nobody but this process."""
+        return self._turns.alone and self._maker.refuses
+
+    def refusal(self, plan: Plan) -> Overloaded | None:
+        """What `answer` would raise because there is no place left to render, if that is known without waiting.
+
+        Not for plans with overlays. The plan then counts as looked for and as refused.
+        """
+        if not self.is_full or (plan.key, plan.fingerprint) in self._flights or self._failures.has(plan):
+            return None
+        known = self._freshness.of(plan.key)
+        if (known is not None and known.version is None) or not self._results.is_absent(plan):
+            return None
+        try:
+            self._refuse_when_full()
+        except Overloaded as error:
+            return error
+        return None
+
     async def close(self) -> None:
         """Cancel what is under way."""
         await self._flights.close()

@@ -176,6 +176,20 @@ class Results:
         self._read_again.inc()
         return glimpse.body
 
+    def is_absent(self, plan: Plan) -> bool:
+        """Whether `find` would find nothing, if that is known at once; it counts as not found then."""
+        if self.recall(plan) is not None:
+            return False
+        if self._glance is not None:
+            try:
+                self._glance(result_name(plan))
+            except OriginalNotFound:
+                pass
+            else:
+                return False
+        self._metrics.found.labels(Where.NOWHERE.value).inc()
+        return True
+
     def recall(self, plan: Plan) -> Result | None:
         """The result, if it was made or found by this process a moment ago; no read of the store.
 

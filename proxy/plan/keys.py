@@ -26,6 +26,8 @@ MAX_KEY_BYTES = 1024
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ENCODED = re.compile(r"[%?#]")
+"""What must be decoded, or refused."""
 _DELIMITER = re.compile(r"[?#]")
 
 
@@ -45,6 +47,8 @@ def encode_key(key: str) -> str:
 
 def decode_path(raw: str) -> str:
     """Percent-decode a raw path once, as strict UTF-8. What comes out is text, not yet a key."""
+    if raw.isascii() and not _ENCODED.search(raw):
+        return raw
     if found := _DELIMITER.search(raw):
         raise InvalidKey(f"a {found[0]!r} in a path must be written as %{ord(found[0]):02X}")
     if found := _BAD_ESCAPE.search(raw):

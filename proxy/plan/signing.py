@@ -25,6 +25,11 @@ _END = re.compile(r"[?&]e=(?P<end>[0-9]{1,12})$")
 _DIGESTS = {20: hashlib.sha1, 32: hashlib.sha256}
 
 
+def carries_signature(target: str) -> bool:
+    """Whether a raw request target looks as if it carried a signature of any kind."""
+    return "token=" in target or "/sign/" in target.lower()
+
+
 def signed_until(target: str, host: str, keys: Mapping[str, str], now: float) -> int | None:
     """Until when the token of a raw request target is valid (Unix time); Unauthorized if it carries an invalid one.
 

@@ -44,6 +44,10 @@ def head_of(reading: ImageRequest, plan: Plan, answer: Answer, defaults: CacheDe
     return written_head(HTTPStatus.OK, headers.items())
 
 
+_MOST_JOINED = 64 * 1024
+"""Bytes of a body that is copied behind its head: above, copying costs more than a second write."""
+
+
 class ReadyResponse(web.StreamResponse):
     """A response to an HTTP/1.1 request on a connection that stays open."""
 
@@ -65,15 +69,18 @@ class ReadyResponse(web.StreamResponse):
         return True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
-        """Write the head."""
+        """Begin; nothing is written yet."""
         self._writer = request.writer
-        await self._writer.write(self._head)
         return self._writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Write the body."""
+        """Write the head and the body."""
         assert self._writer is not None
         assert not data
+        if len(self._content) <= _MOST_JOINED:  # each write is a call of the kernel, and a packet
+            await self._writer.write_eof(self._head + self._content)
+            return
+        await self._writer.write(self._head)
         await self._writer.write_eof(self._content)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
@@ -16,6 +17,7 @@ from proxy.config import Settings
 from proxy.services import Services, services
 from proxy.web.herds import HERDS
 from proxy.web.ready import ReadyResponse
+from proxy.web.refusals import REFUSALS
 from proxy.web.repeats import REPEATS
 from tests.pictures import coordinates, encoded
 
@@ -44,6 +46,7 @@ class Site:
         self.originals = originals
         self.repeats = app[REPEATS]
         self.herds = app[HERDS]
+        self.refusals = app[REFUSALS]
 
     def request(self, target: str, headers: Mapping[str, str] | None = None, method: str = "GET") -> web.Request:
         return make_mocked_request(method, target, headers={"Host": "x", **(headers or {})}, app=self.app)
@@ -70,27 +73,26 @@ def parsed(response: web.StreamResponse) -> web.Response:
     assert headers.pop("Content-Length", "") == (str(len(body)) if body else "")
     assert headers.pop("Date")
     number = int(status.removeprefix("HTTP/1.1 ")[:3])
-    return web.Response(status=number, body=body if number == 200 else None, headers=headers)
+    return web.Response(status=number, body=None if number == 304 else body, headers=headers)
 
 
 @asynccontextmanager
-async def site_with(tmp_path: Path, **more: int) -> AsyncIterator[Site]:
+async def site_with(tmp_path: Path, **more: Any) -> AsyncIterator[Site]:
     originals = tmp_path / "images"
     originals.mkdir()
     (originals / "a.jpg").write_bytes(encoded(coordinates(60, 40), "JPEG"))
     (originals / "logo.png").write_bytes(encoded(coordinates(8, 8), "PNG"))
     (tmp_path / "presets.toml").write_text(PRESETS)
-    settings = Settings(
-        originals=originals.as_uri(),
-        results=(tmp_path / "results").as_uri(),
-        presets=str(tmp_path / "presets.toml"),
-        staging_dir=str(tmp_path / "staging"),
-        render_workers=1,
-        freshness=3600,
-        signing_keys=SecretStr(f"tests:{SECRET}"),
-        **more,
-    )
-    async with services(settings) as running:
+    settings: dict[str, Any] = {
+        "originals": originals.as_uri(),
+        "results": (tmp_path / "results").as_uri(),
+        "presets": str(tmp_path / "presets.toml"),
+        "staging_dir": str(tmp_path / "staging"),
+        "render_workers": 1,
+        "freshness": 3600,
+        "signing_keys": SecretStr(f"tests:{SECRET}"),
+    }
+    async with services(Settings(**settings | more)) as running:
         app = composition.build_app(running)
         app.freeze()
         yield Site(app, running, originals)

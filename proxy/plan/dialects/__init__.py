@@ -64,6 +64,8 @@ def parse(target: str, presets: PresetSnapshot, *, signed: bool = False) -> tupl
     if presets.originals is Originals.PRIVATE and not signed:
         raise Unauthorized("download token not specified")
     path, _, raw_query = target[1:].partition("?")
+    if not raw_query:
+        return _read_path(path, presets, signed=signed)
     query = read_query(raw_query)
     if query.command is not None:
         readings: tuple[ImageRequest, ...] = (_read_query_command(path, query, presets, signed=signed),)

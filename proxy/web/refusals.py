@@ -1,0 +1,100 @@
+"""Refusals at once: a request that finds no place to be rendered is told so before the application begins.
+
+Under ten times the load that it can take, a server refuses nine requests of ten, and what that costs is missing where
+pictures are made. The whole story of a refusal took twice as long as reading the URL, planning and looking the result
+up, which is what decides.
+
+Rules:
+
+1. It is the answer, the line in the log and the count that the application would give.
+2. Refused is a plain request (`alike.py`) without a signature or an entity tag, for a picture of the preferred reading
+   with nothing of another key drawn on it: as long as there is no place left, its result is known not to be there, and
+   nobody renders it. What is not known without waiting is left to the application.
+3. While there are places this costs one comparison.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+
+from proxy.errors import Overloaded, ProxyError
+from proxy.plan.plan import Plan
+from proxy.plan.request import AskAdhoc, AskOriginal
+from proxy.plan.signing import carries_signature
+from proxy.web.access import record, request_id
+from proxy.web.alike import is_plain
+from proxy.web.errors import problem, status_of
+from proxy.web.headers import SERVER
+from proxy.web.ready import ReadyResponse, written_head
+from proxy.web.state import Site
+
+OURS = "/-/"
+"""What the paths of pages that are no pictures begin with."""
+
+
+class Refusals:
+    """Who is refused before the application hears of it."""
+
+    def __init__(self, site: Site, *, ending: Callable[[], bool]) -> None:
+        self._site = site
+        self._ending = ending
+        # Mutable state: heads and bodies by message, which tells the seconds to wait: some dozens.
+        self._written: dict[str, tuple[bytes, bytes]] = {}
+
+    def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        """The refusal, logged and counted. None: the request has to go the whole way."""
+        if not self._site.renderer.is_full:
+            return None
+        began = time.perf_counter()
+        plan = self._plan(request)
+        error = None if plan is None or self._ending() else self._site.renderer.refusal(plan)
+        if error is None:
+            return None
+        head, body = self._write(error)
+        number = request_id(request.headers)
+        record(
+            self._site.metrics,
+            request,
+            status=status_of(error),
+            outcome="error",
+            seconds=time.perf_counter() - began,
+            size=len(body),
+            number=number,
+            code=error.code,
+            detail=error.message,
+        )
+        return ReadyResponse(head, body, number=number)
+
+    def _plan(self, request: web.BaseRequest) -> Plan | None:
+        """The plan of a request that may be refused here."""
+        target, headers = request.raw_path, request.headers
+        if not is_plain(request) or hdrs.IF_NONE_MATCH in headers or carries_signature(target):
+            return None
+        if request.path.startswith(OURS):
+            return None
+        try:
+            reading = self._site.planner.read(target)[0]
+            asked = reading.asked
+            if isinstance(asked, AskOriginal) or (isinstance(asked, AskAdhoc) and asked.save_as is not None):
+                return None
+            plan = self._site.planner.plan(reading, headers.get(hdrs.ACCEPT))
+        except ProxyError:
+            return None
+        return None if plan.overlays else plan
+
+    def _write(self, error: Overloaded) -> tuple[bytes, bytes]:
+        written = self._written.get(error.message)
+        if written is None:
+            response = problem(error, self._site.cache)
+            assert isinstance(response.body, bytes)
+            headers = {**response.headers, hdrs.SERVER: SERVER, hdrs.CONTENT_LENGTH: str(len(response.body))}
+            written = written_head(HTTPStatus(response.status), headers.items()), response.body
+            self._written[error.message] = written
+        return written
+
+
+REFUSALS = web.AppKey("refusals", Refusals)

@@ -1,0 +1,208 @@
+"""Refusals at once: what the whole story would come to, and only where it surely would."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import structlog
+
+from proxy.delivery import turns
+from proxy.plan.preset_file import read_presets
+from proxy.plan.signing import sign
+from tests.pictures import coordinates, encoded
+from tests.web.site import PRESETS, SECRET, THUMB, Site, parsed, said, site_with
+
+OTHER = "/b.jpg!thumb"
+
+
+@pytest.fixture(name="site")
+async def _site(tmp_path: Path) -> AsyncIterator[Site]:
+    """Without a store of results, so that what memory has not is known to be absent on every file system."""
+    async with site_with(tmp_path, results="none", render_queue=0) as site:
+        yield site
+
+
+@contextmanager
+def full(site: Site) -> Iterator[None]:
+    """For the block, every place to render is taken."""
+    gate = site.running.renderer._maker._render_gate
+    with gate.at_once(gate.statistics.limit) as entered:
+        assert entered
+        yield
+
+
+def refused(site: Site, target: str = THUMB, headers: dict[str, str] | None = None, method: str = "GET") -> bool:
+    return site.refusals.answer(site.request(target, headers, method)) is not None
+
+
+def counted(site: Site) -> dict[str, str]:
+    """Every count; without the times, which differ."""
+    lines = site.running.metrics.exposition().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {
+        name: value for name, value in pairs if "_total" in name and "process_" not in name and "python_" not in name
+    }
+
+
+def gained(before: dict[str, str], after: dict[str, str]) -> dict[str, float]:
+    grown = {name: float(value) - float(before.get(name, 0)) for name, value in after.items()}
+    return {name: growth for name, growth in grown.items() if growth}
+
+
+@pytest.mark.parametrize("target", [THUMB, "/a.jpg!chosen", f"{THUMB}?v=3", "/none.jpg!thumb"])
+async def test_it_is_the_answer_of_the_application(site: Site, target: str) -> None:
+    """Status, body, headers, line of the log and counts."""
+    with full(site), structlog.testing.capture_logs() as lines:
+        counts = [counted(site)]
+        whole = await site.whole(target)
+        counts.append(counted(site))
+        at_once = site.refusals.answer(site.request(target))
+        counts.append(counted(site))
+
+    assert at_once is not None
+    assert said(parsed(at_once)) == said(whole)
+    assert (whole.status, whole.headers["Retry-After"]) == (503, "1")
+    growth = gained(*counts[:2])
+    assert gained(*counts[1:]) == growth
+    assert growth['imgbang_requests_total{outcome="error",status="503"}'] == 1
+    assert growth['imgbang_renders_total{outcome="overloaded"}'] == 1
+    assert growth['imgbang_results_found_total{where="nowhere"}'] == 1
+    told = [{name: value for name, value in line.items() if name not in ("ms", "id")} for line in lines]
+    assert told[0] == told[1]
+    assert told[0]["code"] == "overloaded"
+
+
+async def test_with_places_nobody_is_refused(site: Site) -> None:
+    """Neither before all places are taken nor after."""
+    assert not refused(site)
+    with full(site):
+        assert refused(site)
+    assert not refused(site)
+    assert (await site.whole(THUMB)).status == 200
+
+
+async def test_a_result_is_answered(site: Site) -> None:
+    """What memory has needs no place; another size of it does."""
+    await site.whole(THUMB)
+    with full(site):
+        assert not refused(site)
+        assert refused(site, "/a.jpg!chosen")
+        assert (await site.whole(THUMB)).status == 200
+
+
+async def test_a_stored_result_is_answered(tmp_path: Path) -> None:
+    """What only the store has, too, whether the kernel remembers it or not; what it has not is refused."""
+    async with site_with(tmp_path, cache_bytes=0, render_queue=0) as site:
+        await site.whole(THUMB)
+        await site.running.results.drain(5)
+        site.running.results._drop_recent(*next(iter(site.running.results._recent.items())))
+        with full(site):
+            assert not refused(site)
+            whole = await site.whole(THUMB)
+            assert whole.status == 200
+            assert "detail=store" in whole.headers["Cache-Status"]
+            # The kernel is asked in a thread once; then it remembers that there is nothing, where it can be asked.
+            assert (await site.whole("/a.jpg!chosen")).status == 503
+            able = site.running.results._glance is not None and site.refusals.answer(site.request("/a.jpg!chosen"))
+        if not able:
+            pytest.skip("files cannot be looked up without waiting here: such refusals go the whole way")
+
+
+async def test_what_must_be_waited_for_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that does not know at once may have the result."""
+    async with site_with(tmp_path, render_queue=0) as site:
+        monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
+        with full(site):
+            assert not refused(site)
+            assert (await site.whole(THUMB)).status == 503
+
+
+async def test_who_can_join_is_not_refused(site: Site) -> None:
+    """What is being rendered for another needs no place of its own."""
+    (site.originals / "b.jpg").write_bytes(encoded(coordinates(30, 20), "JPEG"))
+    first = asyncio.create_task(site.whole(THUMB))
+    gate = site.running.renderer._maker._render_gate
+    while not gate.statistics.inside:
+        assert not first.done()
+        await asyncio.sleep(0)
+    with gate.at_once(gate.statistics.limit - gate.statistics.inside):
+        assert refused(site, OTHER)
+        assert not refused(site)
+    assert (await first).status == 200
+
+
+async def test_what_is_known_to_fail_is_told(site: Site) -> None:
+    """A broken original and a missing one are 415 and 404 as before: coming back later would not help."""
+    (site.originals / "broken.jpg").write_bytes(b"no picture at all")
+    for target in ("/broken.jpg!thumb", "/missing.jpg!thumb"):
+        await site.whole(target)
+    with full(site):
+        for target, status in (("/broken.jpg!thumb", 415), ("/missing.jpg!thumb", 404)):
+            assert not refused(site, target)
+            assert (await site.whole(target)).status == status
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/a.jpg", "/a.jpg!marked", "/a.jpg!other", "/-/live", "/-/explain/a.jpg!thumb", "/%2D/live", "/", "/..!thumb"],
+)
+async def test_only_pictures_are_refused(site: Site, target: str) -> None:
+    """Originals, pages, what cannot be read, and what needs more than its own original go the whole way."""
+    with full(site):
+        assert not refused(site, target)
+
+
+@pytest.mark.parametrize(
+    ("headers", "method"),
+    [
+        ({"Range": "bytes=0-1"}, "GET"),
+        ({"If-None-Match": '"x"'}, "GET"),
+        ({"If-Modified-Since": "Thu, 26 Nov 2026 18:45:05 GMT"}, "GET"),
+        ({}, "HEAD"),
+        ({}, "DELETE"),
+    ],
+)
+async def test_what_says_more_goes_the_whole_way(site: Site, headers: dict[str, str], method: str) -> None:
+    """A condition may be answered by a look; other methods are read elsewhere."""
+    with full(site):
+        assert refused(site)
+        assert not refused(site, THUMB, headers, method)
+
+
+async def test_signatures_are_read_elsewhere(site: Site) -> None:
+    """A wrong one is 401 in a full house, too."""
+    signed = f"{THUMB}?e={int(time.time()) + 600}"
+    signed += f"&token=tests:{sign(f'http://x{signed}', SECRET)}"
+    wrong = f"{THUMB}?e={int(time.time()) + 600}&token=tests:{sign('http://y', SECRET)}"
+    with full(site):
+        assert not refused(site, signed)
+        assert not refused(site, wrong)
+        assert not refused(site, f"{THUMB}?imageView2/1/w/10|saveas/eA==/sign/tests:x")
+        assert (await site.whole(wrong)).status == 401
+
+
+async def test_another_replica_may_have_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are others, the whole way asks them."""
+    monkeypatch.setattr(turns.Turns, "alone", False)
+    with full(site):
+        assert not refused(site)
+
+
+async def test_a_server_that_stops_says_goodbye(site: Site) -> None:
+    """Which is said on the whole way."""
+    with full(site):
+        site.running.grace.begin()
+        assert not refused(site)
+
+
+async def test_new_presets_count(site: Site) -> None:
+    """The URL is read by the presets of the moment."""
+    with full(site):
+        assert not refused(site, "/a.jpg!new")
+        site.running.book.replace(read_presets(PRESETS.replace("thumb", "new")))
+        assert refused(site, "/a.jpg!new")
