@@ -34,6 +34,7 @@ def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_r
                 hits = _make_hits(server, gathered)
                 rate = first * factor
                 keys = names.at_least(round(rate * seconds))
+                _make_folders(home / f"results-{number}", keys)
                 misses = zip(
                     constant_schedule(rate, seconds),
                     (Request(MISS, image_path(key, BOX)) for key in keys),
@@ -97,6 +98,16 @@ def _make_hits(server: Imgbang, photos: Photos) -> list[Request]:
         server.get(path)
     server.wait_quiet()
     return [Request(HIT, path) for path in paths]
+
+
+def _make_folders(results: Path, keys: list[str]) -> None:
+    """Make the folders of the results, as there are where other photos of a folder were asked for.
+
+    The kernel knows without a disk that there is nothing in a folder that it knows to be absent. That would flatter:
+    most new photos are in folders that are there.
+    """
+    for folder in {Path(key).parent for key in keys}:
+        (results / folder).mkdir(parents=True, exist_ok=True)
 
 
 def _rows(factor: float, capacity: float, seconds: float, run: Run) -> list[list[object]]:

@@ -87,8 +87,12 @@ def build_app(services: Services, *, samples: tuple[str, ...] = ()) -> web.Appli
 
 def before(app: web.Application) -> Before:
     """Who answers before the application does: what comes again, and what there is no place for."""
-    repeats, refusals = app[REPEATS], app[REFUSALS]
-    return Before(lambda request: repeats.answer(request) or refusals.answer(request), app[HERDS].answer)
+    herds, refusals = app[HERDS], app[REFUSALS]
+
+    async def waiting(request: web.BaseRequest) -> web.StreamResponse | None:
+        return await herds.answer(request) or await refusals.answer(request)
+
+    return Before(app[REPEATS].answer, waiting)
 
 
 def cache_defaults(settings: Settings) -> CacheDefaults:

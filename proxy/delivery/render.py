@@ -144,21 +144,27 @@ class Renderer:
         """Whether a render that would begin now would be refused, and by nobody but this process."""
         return self._turns.alone and self._maker.refuses
 
-    def refusal(self, plan: Plan) -> Overloaded | None:
-        """What `answer` would raise because there is no place left to render, if that is known without waiting.
+    async def refusal(self, plan: Plan, deadline: Deadline) -> Overloaded | None:
+        """What `answer` would raise because there is no place left to render, if a cheap look at the store tells.
 
         Not for plans with overlays. The plan then counts as looked for and as refused.
         """
-        if not self.is_full or (plan.key, plan.fingerprint) in self._flights or self._failures.has(plan):
+        if not self._may_be_refused(plan) or not await self._results.is_absent(plan, deadline):
             return None
-        known = self._freshness.of(plan.key)
-        if (known is not None and known.version is None) or not self._results.is_absent(plan):
+        if not self._may_be_refused(plan):  # not any more
             return None
         try:
             self._refuse_when_full()
         except Overloaded as error:
             return error
         return None
+
+    def _may_be_refused(self, plan: Plan) -> bool:
+        """Whether a render of this plan would be refused, if nothing is stored; not what another one may join."""
+        if not self.is_full or (plan.key, plan.fingerprint) in self._flights or self._failures.has(plan):
+            return False
+        known = self._freshness.of(plan.key)
+        return known is None or known.version is not None
 
     async def close(self) -> None:
         """Cancel what is under way."""

@@ -27,7 +27,7 @@ from proxy.fleet.base import Standing, Turn, no_turn
 from proxy.metrics import Metrics
 from proxy.plan.plan import STEM, Plan
 from proxy.stores.base import ObjectInfo, Store
-from proxy.stores.glances import Glimpse, glance_of
+from proxy.stores.glances import Glimpse, glance_of, lacks_of
 
 _log = logs.get("results")
 
@@ -104,6 +104,7 @@ class Results:
     ) -> None:
         self._store = store
         self._glance = None if store is None else glance_of(store)
+        self._lacks = None if store is None else lacks_of(store)
         self._memory = memory
         self._save_bytes = save_bytes
         self._read_timeout = read_timeout
@@ -176,19 +177,32 @@ class Results:
         self._read_again.inc()
         return glimpse.body
 
-    def is_absent(self, plan: Plan) -> bool:
-        """Whether `find` would find nothing, if that is known at once; it counts as not found then."""
-        if self.recall(plan) is not None:
+    async def is_absent(self, plan: Plan, deadline: Deadline) -> bool:
+        """Whether `find` would surely find nothing, by a cheap look; it counts as not found then."""
+        if self.recall(plan) is not None or not await self._is_lacking(result_name(plan), deadline):
             return False
-        if self._glance is not None:
-            try:
-                self._glance(result_name(plan))
-            except OriginalNotFound:
-                pass
-            else:
-                return False
+        if self.recall(plan) is not None:  # rendered meanwhile
+            return False
         self._metrics.found.labels(Where.NOWHERE.value).inc()
         return True
+
+    async def _is_lacking(self, name: str, deadline: Deadline) -> bool:
+        """Whether the store surely has nothing under this name."""
+        if self._glance is None or self._lacks is None:
+            return True
+        try:
+            if self._glance(name) is not None:
+                return False
+            async with deadline.bound("results' store", at_most=self._patience(deadline)):
+                return await self._lacks(name)
+        except OriginalNotFound:
+            return True
+        except ProxyError:
+            return False
+
+    def _patience(self, deadline: Deadline) -> float:
+        """A dead store may cost a part of the deadline, never all of it: there must be time left to render."""
+        return min(self._read_timeout, deadline.remaining / 3)
 
     def recall(self, plan: Plan) -> Result | None:
         """The result, if it was made or found by this process a moment ago; no read of the store.
@@ -287,9 +301,9 @@ class Results:
         if glimpse is not None:
             return await self._restore(plan, name, glimpse.info, glimpse.body, self._purges)
         try:
-            # A dead store may cost a part of the deadline, never all of it: there must be time left to render.
-            patience = min(self._read_timeout, deadline.remaining / 3)
-            async with deadline.bound("results' store", at_most=patience):
+            async with deadline.bound("results' store", at_most=self._patience(deadline)):
+                if self._lacks is not None and await self._lacks(name):
+                    return None
                 return await self._reads.run(name, lambda: self._read_store(store, plan, name))
         except ProxyError as error:
             _log.warning("result_unreadable", code=error.code, cause=repr(error.__cause__))

@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from proxy.errors import DeadlinePassed, OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo, Source, Store
-from proxy.stores.glances import glance_of
+from proxy.stores.glances import glance_of, lacks_of
 
 T = TypeVar("T")
 
@@ -149,6 +149,7 @@ class GuardedSource:
         self._source = source
         # What is known at once passes as it is, whatever the state.
         self.glance = glance_of(source)
+        self._lacks = lacks_of(source)
         self._breaker = breaker or Breaker()
 
     @property
@@ -160,6 +161,11 @@ class GuardedSource:
         """As the source does."""
         with self._breaker.guard():
             return await self._source.stat(key)
+
+    async def lacks(self, key: str) -> bool:
+        """As the source does."""
+        with self._breaker.guard():
+            return await self._lacks(key)
 
     @asynccontextmanager
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:

@@ -201,6 +201,17 @@ def remove_key(root: Path, key: str) -> None:
         directories.remove(top, f"{file_names.METADATA}/{path}", own=True)
 
 
+def is_lacking(root: Path, path: str) -> bool:
+    """Whether there surely is no file `path` below the root; False where that cannot be told, or the root is gone."""
+    try:
+        os.lstat(root / path)
+    except (FileNotFoundError, NotADirectoryError):
+        return root.is_dir()
+    except OSError:
+        return False
+    return False
+
+
 def path_of(key: str) -> str | None:
     """The path of `key` below the root; None where it can have none."""
     return _path_of(key) if len(key) <= MAX_KEY_BYTES else None

@@ -1,12 +1,13 @@
-"""What a store can tell at once: an ability beside the contract of `base.py`, which a store may have or not.
+"""What a store can tell at once, or for less than opening: abilities beside the contract of `base.py`.
 
-Only a store that reads memory has it (`cached_reads.py`). A call that waits for nothing needs no deadline, no task and
-nobody to share it with.
+Only a store that reads memory has `glance` (`cached_reads.py`). A call that waits for nothing needs no deadline, no
+task and nobody to share it with. A store where one cheap look tells that there is nothing has `lacks`; opening what is
+not there takes several times as long, and that is what most look-ups for results of new URLs come to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -36,6 +37,27 @@ class Glancing(Protocol):
 def glance_of(source: Source) -> Glance:
     """How to glance at `source`; one that cannot do it never knows at once."""
     return source.glance if isinstance(source, Glancing) else _know_nothing
+
+
+Lacks = Callable[[str], Awaitable[bool]]
+
+
+@runtime_checkable
+class Lacking(Protocol):
+    """A store that can be asked for less than an object."""
+
+    async def lacks(self, key: str) -> bool:
+        """Whether there surely is no object; False: it must be opened to know. Fails as opening it does."""
+        ...
+
+
+def lacks_of(source: Source) -> Lacks:
+    """How to ask `source` whether it lacks an object; one that cannot be asked is never sure."""
+    return source.lacks if isinstance(source, Lacking) else _be_unsure
+
+
+async def _be_unsure(_: str) -> bool:
+    return False
 
 
 def _know_nothing(_: str) -> Glimpse | None:

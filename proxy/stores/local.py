@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +22,7 @@ from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
 from proxy.stores.cached_reads import CachedReads
 from proxy.stores.file_listing import Listing
 from proxy.stores.files import OpenFile
+from proxy.stores.gathered_looks import GatheredLooks
 from proxy.stores.glances import Glimpse
 from proxy.stores.kernel_calls import Calls, linux_calls
 from proxy.stores.keys import printable_metadata, shown
@@ -40,6 +41,7 @@ class LocalStore:
         self._root = root
         self._timeout = settings.connect_timeout + settings.read_timeout
         self._threads = ThreadPoolExecutor(min(settings.pool, _THREADS), thread_name_prefix="local-store")
+        self._looks = GatheredLooks(root, self._threads)
         self._cached = CachedReads(root, calls or linux_calls(), lambda fd: self._threads.submit(os.close, fd))
 
     async def __aenter__(self) -> Self:
@@ -64,6 +66,11 @@ class LocalStore:
     def glance(self, key: str) -> Glimpse | None:
         """The object of `key`, if all of it is in memory."""
         return self._cached.read(key)
+
+    async def lacks(self, key: str) -> bool:
+        """See `glances.Lacking`."""
+        path = files.path_of(key)
+        return path is None or await self._in_time(self._looks.is_lacking(path))
 
     @asynccontextmanager
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:
@@ -136,10 +143,14 @@ class LocalStore:
         return await self._wait(self._threads.submit(work))
 
     async def _wait(self, job: Future[T]) -> T:
-        """Wait for a thread as long as a store may take; a thread cannot be stopped, but it can be left alone."""
+        """Wait for a thread; it cannot be stopped, but it can be left alone."""
+        return await self._in_time(asyncio.wrap_future(job))
+
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        """Wait as long as a store may take."""
         try:
             async with asyncio.timeout(self._timeout):
-                return await asyncio.wrap_future(job)
+                return await answer
         except TimeoutError as error:
             raise DeadlinePassed("the store's disk does not answer") from error
 

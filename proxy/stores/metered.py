@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.metrics import Metrics
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo, Source, Store
-from proxy.stores.glances import Glimpse, glance_of
+from proxy.stores.glances import Glimpse, glance_of, lacks_of
 
 
 class MeteredSource:
@@ -16,7 +16,7 @@ class MeteredSource:
 
     def __init__(self, source: Source, name: str, metrics: Metrics) -> None:
         self._source = source
-        self._glance = glance_of(source)
+        self._glance, self._lacks = glance_of(source), lacks_of(source)
         self._name = name
         self._metrics = metrics
         self._known = metrics.store_calls.labels(name, "open", "ok")
@@ -43,6 +43,13 @@ class MeteredSource:
         if glimpse is not None:
             self._known.inc()
         return glimpse
+
+    async def lacks(self, key: str) -> bool:
+        """As the source does; what it surely lacks counts as opened and missing."""
+        lacking = await self._lacks(key)
+        if lacking:
+            self._metrics.store_calls.labels(self._name, "open", "missing").inc()
+        return lacking
 
     @contextmanager
     def _counted(self, verb: str) -> Iterator[None]:

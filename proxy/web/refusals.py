@@ -1,26 +1,29 @@
 """Refusals at once: a request that finds no place to be rendered is told so before the application begins.
 
 Under ten times the load that it can take, a server refuses nine requests of ten, and what that costs is missing where
-pictures are made. The whole story of a refusal took twice as long as reading the URL, planning and looking the result
-up, which is what decides.
+pictures are made. What decides is a plan and a cheap look at the store; routing, middlewares, an exception and a head
+written anew cost as much again.
 
 Rules:
 
 1. It is the answer, the line in the log and the count that the application would give.
 2. Refused is a plain request (`alike.py`) without a signature or an entity tag, for a picture of the preferred reading
-   with nothing of another key drawn on it: as long as there is no place left, its result is known not to be there, and
-   nobody renders it. What is not known without waiting is left to the application.
+   with nothing of another key drawn on it: as long as there is no place left, its result is surely not there, and
+   nobody renders it. What the store cannot tell cheaply, or soon, is left to the application.
 3. While there are places this costs one comparison.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from aiohttp import hdrs, web
 
+from proxy.delivery.deadline import Deadline
 from proxy.errors import Overloaded, ProxyError
 from proxy.plan.plan import Plan
 from proxy.plan.request import AskAdhoc, AskOriginal
@@ -34,6 +37,8 @@ from proxy.web.state import Site
 
 OURS = "/-/"
 """What the paths of pages that are no pictures begin with."""
+_SOON = 0.3
+"""Seconds, a third of them for the look at the store. What takes longer has the deadline of the application."""
 
 
 class Refusals:
@@ -45,29 +50,49 @@ class Refusals:
         # Mutable state: heads and bodies by message, which tells the seconds to wait: some dozens.
         self._written: dict[str, tuple[bytes, bytes]] = {}
 
-    def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
         """The refusal, logged and counted. None: the request has to go the whole way."""
         if not self._site.renderer.is_full:
             return None
         began = time.perf_counter()
         plan = self._plan(request)
-        error = None if plan is None or self._ending() else self._site.renderer.refusal(plan)
-        if error is None:
+        if plan is None:
+            return None
+        try:
+            error = await self._site.renderer.refusal(plan, Deadline.after(min(_SOON, self._site.deadline)))
+        except asyncio.CancelledError:
+            self._record(request, began, 499, "client-gone", size=0)
+            raise
+        if error is None or self._ending():
             return None
         head, body = self._write(error)
-        number = request_id(request.headers)
+        details = {"code": error.code, "detail": error.message}
+        number = self._record(request, began, status_of(error), "error", size=len(body), details=details)
+        return ReadyResponse(head, body, number=number)
+
+    def _record(
+        self,
+        request: web.BaseRequest,
+        began: float,
+        status: int,
+        outcome: str,
+        *,
+        size: int,
+        details: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Log and count; returns the id of the request."""
+        number, seconds = request_id(request.headers), time.perf_counter() - began
         record(
             self._site.metrics,
             request,
-            status=status_of(error),
-            outcome="error",
-            seconds=time.perf_counter() - began,
-            size=len(body),
+            status=status,
+            outcome=outcome,
+            seconds=seconds,
+            size=size,
             number=number,
-            code=error.code,
-            detail=error.message,
+            **details,
         )
-        return ReadyResponse(head, body, number=number)
+        return number
 
     def _plan(self, request: web.BaseRequest) -> Plan | None:
         """The plan of a request that may be refused here."""

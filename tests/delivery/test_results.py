@@ -19,7 +19,7 @@ from proxy.plan.output import Target
 from proxy.plan.plan import Plan
 from tests.delivery.kitchen import plan_of
 from tests.delivery.test_result import result_of
-from tests.fakes import MemoryStore
+from tests.fakes import Barrier, MemoryStore
 
 
 def results_over(
@@ -66,6 +66,43 @@ async def test_found_in_memory_before_the_store(results: Results, store: MemoryS
 
     assert found == Found(result_of(), Where.MEMORY)
     assert store.calls["open"] == 0
+
+
+class LackingStore(MemoryStore):
+    """A store that tells for less what it has not."""
+
+    async def lacks(self, key: str) -> bool:
+        await self._call("lacks")
+        return key not in self.objects
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.barriers["lacks"] = Barrier()
+
+
+async def test_what_the_store_lacks_is_not_opened(metrics: Metrics) -> None:
+    """What it may have is; one that fails or does not answer in time has nothing, and may have everything."""
+    store = LackingStore()
+    results = results_over(store, metrics, memory=0)
+    assert await find(results) is None
+    assert await results.is_absent(plan_of(), Deadline.after(5))
+    assert (store.calls["lacks"], store.calls["open"]) == (2, 0)
+    assert metrics.value("imgbang_results_found_total", {"where": "nowhere"}) == 2
+
+    await keep_all(results_over(store, metrics, memory=0), "a.jpg")
+    found = await find(results, plan_of("a.jpg"))
+    assert found is not None
+    assert found.where is Where.STORE
+    assert not await results.is_absent(plan_of("a.jpg"), Deadline.after(5))
+    assert store.calls["open"] == 1
+
+    store.fail("lacks")
+    assert await find(results, plan_of("b.jpg")) is None
+    assert not await results.is_absent(plan_of("b.jpg"), Deadline.after(5))
+    store.recover()
+    store.barriers["lacks"].close()
+    assert await find(results, plan_of("b.jpg")) is None
+    assert not await results.is_absent(plan_of("b.jpg"), Deadline.after(5))
 
 
 async def test_found_while_it_is_being_saved(store: MemoryStore, metrics: Metrics) -> None:

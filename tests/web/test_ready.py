@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.http_writer import StreamWriter
+from aiohttp.test_utils import make_mocked_request
 
 from proxy.web.ready import ReadyResponse, written_head
 from proxy.web.server import Before, Runner
@@ -70,6 +75,26 @@ def _noting(seen: list[object]) -> Callable[..., Awaitable[None]]:
         seen.append(None)
 
     return note
+
+
+@pytest.mark.parametrize(("size", "writes"), [(0, 1), (5, 1), (64 * 1024, 1), (64 * 1024 + 1, 2)])
+async def test_head_and_body_are_one_write(size: int, writes: int) -> None:
+    """Each write is a call of the kernel and a packet; only what would take longer to copy has two."""
+    written: list[bytes] = []
+
+    class Writer(StreamWriter):
+        def _write(self, chunk: Any) -> None:
+            written.append(bytes(chunk))
+
+    loop = asyncio.get_running_loop()
+    request = make_mocked_request("GET", "/", writer=Writer(Mock(_paused=False), loop))
+    response = ReadyResponse(written_head(HTTPStatus.OK, []), bytes(size), number="7")
+
+    await response.prepare(request)
+    await response.write_eof()
+
+    assert len(written) == writes
+    assert b"".join(written).endswith(b"X-Request-Id: 7\r\n\r\n" + bytes(size))
 
 
 async def test_a_client_that_is_gone_is_no_error(url: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -36,8 +36,8 @@ def full(site: Site) -> Iterator[None]:
         yield
 
 
-def refused(site: Site, target: str = THUMB, headers: dict[str, str] | None = None, method: str = "GET") -> bool:
-    return site.refusals.answer(site.request(target, headers, method)) is not None
+async def refused(site: Site, target: str = THUMB, headers: dict[str, str] | None = None, method: str = "GET") -> bool:
+    return await site.refusals.answer(site.request(target, headers, method)) is not None
 
 
 def counted(site: Site) -> dict[str, str]:
@@ -61,7 +61,7 @@ async def test_it_is_the_answer_of_the_application(site: Site, target: str) -> N
         counts = [counted(site)]
         whole = await site.whole(target)
         counts.append(counted(site))
-        at_once = site.refusals.answer(site.request(target))
+        at_once = await site.refusals.answer(site.request(target))
         counts.append(counted(site))
 
     assert at_once is not None
@@ -79,10 +79,10 @@ async def test_it_is_the_answer_of_the_application(site: Site, target: str) -> N
 
 async def test_with_places_nobody_is_refused(site: Site) -> None:
     """Neither before all places are taken nor after."""
-    assert not refused(site)
+    assert not await refused(site)
     with full(site):
-        assert refused(site)
-    assert not refused(site)
+        assert await refused(site)
+    assert not await refused(site)
     assert (await site.whole(THUMB)).status == 200
 
 
@@ -90,36 +90,73 @@ async def test_a_result_is_answered(site: Site) -> None:
     """What memory has needs no place; another size of it does."""
     await site.whole(THUMB)
     with full(site):
-        assert not refused(site)
-        assert refused(site, "/a.jpg!chosen")
+        assert not await refused(site)
+        assert await refused(site, "/a.jpg!chosen")
         assert (await site.whole(THUMB)).status == 200
 
 
 async def test_a_stored_result_is_answered(tmp_path: Path) -> None:
-    """What only the store has, too, whether the kernel remembers it or not; what it has not is refused."""
+    """What only the store has, too; what it has not is refused."""
     async with site_with(tmp_path, cache_bytes=0, render_queue=0) as site:
         await site.whole(THUMB)
         await site.running.results.drain(5)
         site.running.results._drop_recent(*next(iter(site.running.results._recent.items())))
         with full(site):
-            assert not refused(site)
+            assert not await refused(site)
             whole = await site.whole(THUMB)
             assert whole.status == 200
             assert "detail=store" in whole.headers["Cache-Status"]
-            # The kernel is asked in a thread once; then it remembers that there is nothing, where it can be asked.
-            assert (await site.whole("/a.jpg!chosen")).status == 503
-            able = site.running.results._glance is not None and site.refusals.answer(site.request("/a.jpg!chosen"))
-        if not able:
-            pytest.skip("files cannot be looked up without waiting here: such refusals go the whole way")
+            assert await refused(site, "/a.jpg!chosen")
 
 
-async def test_what_must_be_waited_for_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that does not know at once may have the result."""
+async def test_what_must_be_opened_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is not sure may have the result."""
+
+    async def unsure(_: str) -> bool:
+        return False
+
     async with site_with(tmp_path, render_queue=0) as site:
         monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
+        monkeypatch.setattr(site.running.results, "_lacks", unsure)
         with full(site):
-            assert not refused(site)
+            assert not await refused(site)
             assert (await site.whole(THUMB)).status == 503
+
+
+async def test_a_place_that_becomes_free_is_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store was asked, somebody has left, or the result was made: then it is no refusal any more."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def lacks(_: str) -> bool:
+        asked.set()
+        await answered.wait()
+        return True
+
+    monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
+    monkeypatch.setattr(site.running.results, "_lacks", lacks)
+    with full(site):
+        waiting = asyncio.create_task(refused(site))
+        await asyncio.wait_for(asked.wait(), 5)
+    answered.set()
+    assert not await waiting
+
+
+async def test_a_store_that_does_not_answer_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The application has its own time for that; and a client that leaves meanwhile is noted."""
+
+    async def lacks(_: str) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
+    monkeypatch.setattr(site.running.results, "_lacks", lacks)
+    with full(site), structlog.testing.capture_logs() as lines:
+        assert not await asyncio.wait_for(refused(site), 5)
+        leaving = asyncio.create_task(refused(site))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+    assert [(line["status"], line["outcome"]) for line in lines] == [(499, "client-gone")]
 
 
 async def test_who_can_join_is_not_refused(site: Site) -> None:
@@ -131,8 +168,8 @@ async def test_who_can_join_is_not_refused(site: Site) -> None:
         assert not first.done()
         await asyncio.sleep(0)
     with gate.at_once(gate.statistics.limit - gate.statistics.inside):
-        assert refused(site, OTHER)
-        assert not refused(site)
+        assert await refused(site, OTHER)
+        assert not await refused(site)
     assert (await first).status == 200
 
 
@@ -143,7 +180,7 @@ async def test_what_is_known_to_fail_is_told(site: Site) -> None:
         await site.whole(target)
     with full(site):
         for target, status in (("/broken.jpg!thumb", 415), ("/missing.jpg!thumb", 404)):
-            assert not refused(site, target)
+            assert not await refused(site, target)
             assert (await site.whole(target)).status == status
 
 
@@ -154,7 +191,7 @@ async def test_what_is_known_to_fail_is_told(site: Site) -> None:
 async def test_only_pictures_are_refused(site: Site, target: str) -> None:
     """Originals, pages, what cannot be read, and what needs more than its own original go the whole way."""
     with full(site):
-        assert not refused(site, target)
+        assert not await refused(site, target)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +207,8 @@ async def test_only_pictures_are_refused(site: Site, target: str) -> None:
 async def test_what_says_more_goes_the_whole_way(site: Site, headers: dict[str, str], method: str) -> None:
     """A condition may be answered by a look; other methods are read elsewhere."""
     with full(site):
-        assert refused(site)
-        assert not refused(site, THUMB, headers, method)
+        assert await refused(site)
+        assert not await refused(site, THUMB, headers, method)
 
 
 async def test_signatures_are_read_elsewhere(site: Site) -> None:
@@ -180,9 +217,9 @@ async def test_signatures_are_read_elsewhere(site: Site) -> None:
     signed += f"&token=tests:{sign(f'http://x{signed}', SECRET)}"
     wrong = f"{THUMB}?e={int(time.time()) + 600}&token=tests:{sign('http://y', SECRET)}"
     with full(site):
-        assert not refused(site, signed)
-        assert not refused(site, wrong)
-        assert not refused(site, f"{THUMB}?imageView2/1/w/10|saveas/eA==/sign/tests:x")
+        assert not await refused(site, signed)
+        assert not await refused(site, wrong)
+        assert not await refused(site, f"{THUMB}?imageView2/1/w/10|saveas/eA==/sign/tests:x")
         assert (await site.whole(wrong)).status == 401
 
 
@@ -190,19 +227,19 @@ async def test_another_replica_may_have_it(site: Site, monkeypatch: pytest.Monke
     """Where there are others, the whole way asks them."""
     monkeypatch.setattr(turns.Turns, "alone", False)
     with full(site):
-        assert not refused(site)
+        assert not await refused(site)
 
 
 async def test_a_server_that_stops_says_goodbye(site: Site) -> None:
     """Which is said on the whole way."""
     with full(site):
         site.running.grace.begin()
-        assert not refused(site)
+        assert not await refused(site)
 
 
 async def test_new_presets_count(site: Site) -> None:
     """The URL is read by the presets of the moment."""
     with full(site):
-        assert not refused(site, "/a.jpg!new")
+        assert not await refused(site, "/a.jpg!new")
         site.running.book.replace(read_presets(PRESETS.replace("thumb", "new")))
-        assert refused(site, "/a.jpg!new")
+        assert await refused(site, "/a.jpg!new")

@@ -1,0 +1,63 @@
+"""Whether files are lacking, asked in a thread: what is asked while one look is under way is looked up by the next one.
+
+A hop to a thread and back costs several times what a look does, and most in a busy process. So there is one hop at a
+time, with all that was asked meanwhile; nobody waits for others to come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import Executor
+from pathlib import Path
+
+from proxy.stores import files
+
+_Waiting = dict[str, list[asyncio.Future[bool]]]
+"""Who waits to hear of which path."""
+
+
+class GatheredLooks:
+    """Looks below one root. Belongs to the event loop."""
+
+    def __init__(self, root: Path, threads: Executor) -> None:
+        self._root = root
+        self._threads = threads
+        # Mutable state: what the next look is for, and whether one is under way or about to begin.
+        self._waiting: _Waiting = {}
+        self._under_way = False
+
+    async def is_lacking(self, path: str) -> bool:
+        """Whether there surely is no file at this path below the root (`files.is_lacking`)."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(path, []).append(answer)
+        if not self._under_way:
+            self._begin()
+        return await answer
+
+    def _begin(self) -> None:
+        self._under_way = True
+        # Not at once: others may ask in the same turn of the loop.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._submit, loop)
+
+    def _submit(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting, self._waiting = self._waiting, {}
+        try:
+            self._threads.submit(self._look, waiting, loop)
+        except RuntimeError:  # the store is closed: nobody can tell
+            self._tell(waiting, set())
+
+    def _look(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
+        lacking = {path for path in waiting if files.is_lacking(self._root, path)}
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self._tell, waiting, lacking)
+
+    def _tell(self, waiting: _Waiting, lacking: set[str]) -> None:
+        for path, answers in waiting.items():
+            for answer in answers:
+                if not answer.done():
+                    answer.set_result(path in lacking)
+        self._under_way = False
+        if self._waiting:
+            self._begin()
