@@ -155,9 +155,12 @@ def overload(
     factor: Annotated[list[float] | None, typer.Option(help="Times the capacity; may be given several times.")] = None,
     seconds: Annotated[float, typer.Option(min=1.0, help="Length at each factor.")] = 20.0,
     hit_rate: Annotated[float, typer.Option(min=1.0, help="Hits per second on the side.")] = 50.0,
+    new_folders: Annotated[bool, typer.Option(help="Photos in folders of which nothing was asked for yet.")] = False,
 ) -> None:
     """Distinct cold URLs at a constant rate beyond capacity, with hits on the side."""
-    run_overload(photos, factors=factor or [0.5, 2.0, 10.0], seconds=seconds, hit_rate=hit_rate).save()
+    run_overload(
+        photos, factors=factor or [0.5, 2.0, 10.0], seconds=seconds, hit_rate=hit_rate, new_folders=new_folders
+    ).save()
 
 
 @app.command()

@@ -17,9 +17,16 @@ BOX = BOXES[1]
 HIT, MISS = "hit", "miss"
 
 
-def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_rate: float) -> Report:
-    """Find the capacity, then send several times as much."""
-    report = Report("overload", {"factors": factors, "seconds": seconds, "hit_rate": hit_rate})
+def overload(
+    photos: Path | None, *, factors: list[float], seconds: float, hit_rate: float, new_folders: bool = False
+) -> Report:
+    """Find the capacity, then send several times as much.
+
+    `new_folders`: of photos in folders without any results. That there is nothing in those the kernel knows without
+    asking the disk, once one look has found them absent. Most new photos are in folders of which others were asked for.
+    """
+    settings = {"factors": factors, "seconds": seconds, "hit_rate": hit_rate, "new_folders": new_folders}
+    report = Report("overload", settings)
     rows: list[list[object]] = []
     memory: list[list[object]] = []
     with ExitStack() as stack:
@@ -34,7 +41,8 @@ def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_r
                 hits = _make_hits(server, gathered)
                 rate = first * factor
                 keys = names.at_least(round(rate * seconds))
-                _make_folders(home / f"results-{number}", keys)
+                if not new_folders:
+                    _make_folders(home / f"results-{number}", keys)
                 misses = zip(
                     constant_schedule(rate, seconds),
                     (Request(MISS, image_path(key, BOX)) for key in keys),
@@ -60,7 +68,8 @@ def overload(photos: Path | None, *, factors: list[float], seconds: float, hit_r
                 kind: counted(Counter(one.status for one in run.of(kind))) for kind in (MISS, HIT)
             }
     report.table(
-        f"Overload: distinct cold URLs at {BOX}, {hit_rate:g} hits/s on the side, {seconds:g} s each",
+        f"Overload: distinct cold URLs at {BOX}{', in new folders' if new_folders else ''}, "
+        f"{hit_rate:g} hits/s on the side, {seconds:g} s each",
         ["times capacity", "class", "answers", "per second", "of capacity", "p50 ms", "p99 ms", "Retry-After"],
         rows,
         note="Times count from when each request was due. The capacity is the mean of one before and one after.",
@@ -101,11 +110,7 @@ def _make_hits(server: Imgbang, photos: Photos) -> list[Request]:
 
 
 def _make_folders(results: Path, keys: list[str]) -> None:
-    """Make the folders of the results, as there are where other photos of a folder were asked for.
-
-    The kernel knows without a disk that there is nothing in a folder that it knows to be absent. That would flatter:
-    most new photos are in folders that are there.
-    """
+    """Make the folders of the results, as if other photos of theirs were asked for before."""
     for folder in {Path(key).parent for key in keys}:
         (results / folder).mkdir(parents=True, exist_ok=True)
 
