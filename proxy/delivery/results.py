@@ -188,10 +188,10 @@ class Results:
 
     async def _is_lacking(self, name: str, deadline: Deadline) -> bool:
         """Whether the store surely has nothing under this name."""
-        if self._glance is None or self._lacks is None:
+        if self._glance is None:
             return True
         try:
-            if self._glance(name) is not None:
+            if self._glance(name) is not None or self._lacks is None:
                 return False
             async with deadline.bound("results' store", at_most=self._patience(deadline)):
                 return await self._lacks(name)

@@ -30,7 +30,7 @@ from typing import TypeVar
 
 from proxy.errors import DeadlinePassed, OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo, Source, Store
-from proxy.stores.glances import glance_of, lacks_of
+from proxy.stores.glances import Lacks, glance_of, lacks_of
 
 T = TypeVar("T")
 
@@ -150,6 +150,7 @@ class GuardedSource:
         # What is known at once passes as it is, whatever the state.
         self.glance = glance_of(source)
         self._lacks = lacks_of(source)
+        self.lacks: Lacks | None = self._ask_lacking if self._lacks else None
         self._breaker = breaker or Breaker()
 
     @property
@@ -162,8 +163,9 @@ class GuardedSource:
         with self._breaker.guard():
             return await self._source.stat(key)
 
-    async def lacks(self, key: str) -> bool:
+    async def _ask_lacking(self, key: str) -> bool:
         """As the source does."""
+        assert self._lacks is not None
         with self._breaker.guard():
             return await self._lacks(key)
 

@@ -44,20 +44,20 @@ Lacks = Callable[[str], Awaitable[bool]]
 
 @runtime_checkable
 class Lacking(Protocol):
-    """A store that can be asked for less than an object."""
+    """A store that can be asked for less than an object, or stands before one."""
 
-    async def lacks(self, key: str) -> bool:
-        """Whether there surely is no object; False: it must be opened to know. Fails as opening it does."""
+    @property
+    def lacks(self) -> Lacks | None:
+        """Tells whether there surely is no object; False: it must be opened to know. Fails as opening it does.
+
+        None before a store that cannot be asked: it must neither be counted as asked nor as well.
+        """
         ...
 
 
-def lacks_of(source: Source) -> Lacks:
-    """How to ask `source` whether it lacks an object; one that cannot be asked is never sure."""
-    return source.lacks if isinstance(source, Lacking) else _be_unsure
-
-
-async def _be_unsure(_: str) -> bool:
-    return False
+def lacks_of(source: Source) -> Lacks | None:
+    """How to ask `source` whether it lacks an object; None for one that cannot be asked."""
+    return source.lacks if isinstance(source, Lacking) else None
 
 
 def _know_nothing(_: str) -> Glimpse | None:

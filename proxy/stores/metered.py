@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.metrics import Metrics
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo, Source, Store
-from proxy.stores.glances import Glimpse, glance_of, lacks_of
+from proxy.stores.glances import Glimpse, Lacks, glance_of, lacks_of
 
 
 class MeteredSource:
@@ -17,6 +17,7 @@ class MeteredSource:
     def __init__(self, source: Source, name: str, metrics: Metrics) -> None:
         self._source = source
         self._glance, self._lacks = glance_of(source), lacks_of(source)
+        self.lacks: Lacks | None = self._ask_lacking if self._lacks else None
         self._name = name
         self._metrics = metrics
         self._known = metrics.store_calls.labels(name, "open", "ok")
@@ -44,8 +45,9 @@ class MeteredSource:
             self._known.inc()
         return glimpse
 
-    async def lacks(self, key: str) -> bool:
+    async def _ask_lacking(self, key: str) -> bool:
         """As the source does; what it surely lacks counts as opened and missing."""
+        assert self._lacks is not None
         lacking = await self._lacks(key)
         if lacking:
             self._metrics.store_calls.labels(self._name, "open", "missing").inc()
