@@ -24,13 +24,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from proxy.delivery.answer import NO_CONDITIONS, Answer, Stages
+from proxy.delivery.answer import NO_CONDITIONS, Answer
 from proxy.delivery.deadline import Deadline
 from proxy.errors import OriginalNotFound, ProxyError
 from proxy.plan.plan import Plan
 from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
-from proxy.web.access import record, request_id, stage_details
+from proxy.web.access import record_early, stage_details
 from proxy.web.alike import Place, is_plain, place_of
 from proxy.web.ready import ReadyResponse, head_of
 from proxy.web.state import FAILED, Site
@@ -83,37 +83,14 @@ class Herds:
             request[FAILED] = error
             return None
         except asyncio.CancelledError:
-            self._record(request, began, 499, "client-gone", size=0)
+            record_early(self._site.metrics, request, began, 499, "client-gone", size=0)
             raise
         if answer.result is None or self._ending():
             return None
         head, body = self._head(awaited, answer), answer.result.body
-        number = self._record(request, began, 200, answer.outcome.value, size=len(body), stages=answer.stages)
+        details = stage_details(answer.stages)
+        number = record_early(self._site.metrics, request, began, 200, answer.outcome.value, size=len(body), **details)
         return ReadyResponse(head, body, number=number)
-
-    def _record(
-        self,
-        request: web.BaseRequest,
-        began: float,
-        status: int,
-        outcome: str,
-        *,
-        size: int,
-        stages: Stages | None = None,
-    ) -> str:
-        """Log and count; returns the id of the request."""
-        number, seconds, details = request_id(request.headers), time.perf_counter() - began, stage_details(stages)
-        record(
-            self._site.metrics,
-            request,
-            status=status,
-            outcome=outcome,
-            seconds=seconds,
-            size=size,
-            number=number,
-            **details,
-        )
-        return number
 
     def _head(self, awaited: _Awaited, answer: Answer) -> bytes:
         """The head of the answer; the same for all that get this result in this way."""

@@ -45,7 +45,7 @@ def head_of(reading: ImageRequest, plan: Plan, answer: Answer, defaults: CacheDe
 
 
 _MOST_JOINED = 64 * 1024
-"""Bytes of a body that is copied behind its head: above, copying costs more than a second write."""
+"""Bytes of a body that is copied behind its head; a larger one is not held twice."""
 
 
 class ReadyResponse(web.StreamResponse):

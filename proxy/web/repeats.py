@@ -30,7 +30,7 @@ from proxy.plan.plan import Plan
 from proxy.plan.planner import LONGEST_REMEMBERED
 from proxy.plan.presets import PresetSnapshot
 from proxy.plan.request import ImageRequest
-from proxy.web.access import record, request_id
+from proxy.web.access import record_early
 from proxy.web.alike import Place, is_plain, place_of, size_of
 from proxy.web.ready import ReadyResponse, head_of
 from proxy.web.state import Site
@@ -95,9 +95,7 @@ class Repeats:
             if found is None:
                 return None
             status, outcome, body = 200, _HIT, found
-        number = request_id(request.headers)
-        seconds, size = time.perf_counter() - began, len(body)
-        record(self._site.metrics, request, status=status, outcome=outcome, seconds=seconds, size=size, number=number)
+        number = record_early(self._site.metrics, request, began, status, outcome, size=len(body))
         return ReadyResponse(answered.head, body, number=number)
 
     def _held(self, plan: Plan, result: Result | Stored) -> bytes | None:

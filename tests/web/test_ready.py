@@ -79,7 +79,7 @@ def _noting(seen: list[object]) -> Callable[..., Awaitable[None]]:
 
 @pytest.mark.parametrize(("size", "writes"), [(0, 1), (5, 1), (64 * 1024, 1), (64 * 1024 + 1, 2)])
 async def test_head_and_body_are_one_write(size: int, writes: int) -> None:
-    """Each write is a call of the kernel and a packet; only what would take longer to copy has two."""
+    """Each write is a call of the kernel and a packet; only a large body has one of its own."""
     written: list[bytes] = []
 
     class Writer(StreamWriter):
