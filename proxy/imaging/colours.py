@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import replace
 
 import pyvips
 
@@ -47,9 +46,9 @@ def settle_colours(picture: Picture, policy: ColourPolicy) -> Picture:
     if fits(profile, first.interpretation):
         if policy is ColourPolicy.SRGB and _is_quick(picture):
             picture = picture.in_memory()  # here, where a damaged picture is not taken for a damaged profile
-            first = picture.first
-            if (quick := convert(first, profile, intent=intent_of(profile))) is not None:
-                picture = replace(picture, frames=(carry(CREDIT, first, quick),))
+            first, raster = picture.first, picture.raster
+            if raster is not None and (quick := convert(raster, profile, intent=intent_of(profile))) is not None:
+                picture = picture.with_frames((carry(CREDIT, first, quick.image()),), (quick,))
                 return picture.noting(_converted("srgb"))
         # libvips opens the profile when the conversion is built, so a bad one shows here and not while pixels flow.
         with suppress(pyvips.Error):

@@ -20,7 +20,8 @@ import pyvips
 from proxy.imaging.colours import settle_colours
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load
-from proxy.imaging.steps import flattened, scaled, upright
+from proxy.imaging.scaling import scaled
+from proxy.imaging.steps import flattened, upright
 from proxy.machine import vision_version
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Size

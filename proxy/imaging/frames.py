@@ -8,7 +8,7 @@ import pyvips
 
 from proxy.imaging.colours import to_rgb, with_alpha
 from proxy.imaging.picture import Picture
-from proxy.imaging.steps import scaled
+from proxy.imaging.scaling import scaled
 from proxy.plan.geometry import Gravity, Size, place
 from proxy.plan.operations import Animate, FirstFrames, Fit, Resize, Watermark
 
@@ -18,9 +18,8 @@ def first_frames(picture: Picture, operation: FirstFrames) -> Picture:
     total, count = len(picture.frames), operation.count
     if total <= count:
         return picture
-    return replace(picture, frames=picture.frames[:count], delays=picture.delays[:count]).noting(
-        f"the first {count} of {total} frames"
-    )
+    kept = picture.with_frames(picture.frames[:count], picture.rasters[:count])
+    return replace(kept, delays=picture.delays[:count]).noting(f"the first {count} of {total} frames")
 
 
 def animate(picture: Picture, operation: Animate) -> Picture:
@@ -29,7 +28,7 @@ def animate(picture: Picture, operation: Animate) -> Picture:
     frames = [_framed(picture.overlay(Watermark(key)), size) for key in operation.images]
     frames = frames[::-1] if operation.backwards else frames
     delays = (operation.delay,) * len(frames)
-    return replace(picture, frames=tuple(frames), delays=delays, loop=0, orientation=1, computed=False)
+    return replace(picture.with_frames(tuple(frames)), delays=delays, loop=0, orientation=1)
 
 
 def _framed(image: pyvips.Image, size: Size) -> pyvips.Image:

@@ -10,7 +10,7 @@ from proxy.errors import CannotRender
 from proxy.imaging.colours import bands_of, fits_grey, to_rgb
 from proxy.imaging.faces import searched
 from proxy.imaging.picture import Picture
-from proxy.imaging.steps import premultiplied
+from proxy.imaging.scaling import premultiplied
 from proxy.plan.geometry import Box
 from proxy.plan.operations import HideBy, Pixelate, Redact
 from proxy.plan.operations.hiding import outward

@@ -15,13 +15,14 @@ of a conversion from Display P3 on one thread of a shared machine:
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import lru_cache
 
 import pyvips
-from PIL import Image, ImageCms
+from PIL import ImageCms
 
 from proxy.imaging.fields import PROFILE
-from proxy.imaging.picture import pixels_of
+from proxy.imaging.raster import Raster
 
 MOST_PIXELS = 400 * 400
 _MOST_KEPT = 16
@@ -31,19 +32,14 @@ _MOST_BYTES = 64 << 10
 _INTENTS = {"relative": ImageCms.Intent.RELATIVE_COLORIMETRIC, "perceptual": ImageCms.Intent.PERCEPTUAL}
 
 
-def convert(pixels: pyvips.Image, profile: bytes, *, intent: str) -> pyvips.Image | None:
-    """Pixels of 8-bit colours, which are in memory, from `profile` to sRGB; None where the profile is refused or large.
-
-    What comes back says nothing but its pixels.
-    """
+def convert(raster: Raster, profile: bytes, *, intent: str) -> Raster | None:
+    """Pixels of three colours from `profile` to sRGB; None where the profile is refused or large."""
     transform = _transform(profile, intent) if len(profile) <= _MOST_BYTES else None
     if transform is None:
         return None
-    width, height = pixels.width, pixels.height
-    picture = Image.frombuffer("RGB", (width, height), pixels_of(pixels), "raw", "RGB", 0, 1)
-    converted = ImageCms.applyTransform(picture, transform)
+    converted = ImageCms.applyTransform(raster.pillow(), transform)
     assert converted is not None  # it is not done in place
-    return pyvips.Image.new_from_memory(converted.tobytes(), width, height, 3, "uchar")
+    return replace(raster, pixels=converted.tobytes())
 
 
 @lru_cache(maxsize=_MOST_KEPT)

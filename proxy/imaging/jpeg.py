@@ -34,13 +34,15 @@ import simplejpeg
 from proxy.imaging.fields import CREDIT, PROFILE, carry
 from proxy.imaging.job import SourceInfo
 from proxy.imaging.jpeg_scans import less_to_read
-from proxy.imaging.sizes import decoded_bytes, reduction, shrink_of, shrunk_size
+from proxy.imaging.picture import Picture
+from proxy.imaging.raster import Raster
+from proxy.imaging.sizes import MOST_AT_ONCE, decoded_bytes, reduction, shrink_of, shrunk_size
 from proxy.plan.geometry import Size
 
 VERSION = simplejpeg.__version__
 
 
-def decode_jpeg(path: str, info: SourceInfo, target: Size, header: pyvips.Image) -> pyvips.Image | None:
+def decode_jpeg(path: str, info: SourceInfo, target: Size, header: pyvips.Image) -> Picture | None:
     """The pixels, shrunk no further than scaling to `target` can take; None if libvips is to decode them."""
     step = shrink_of(info, target)
     size = shrunk_size(info, step)
@@ -58,11 +60,13 @@ def decode_jpeg(path: str, info: SourceInfo, target: Size, header: pyvips.Image)
         return None
     if pixels.shape != (size.height, size.width, info.bands):
         return None
-    image = pyvips.Image.new_from_memory(pixels.data, size.width, size.height, info.bands, "uchar")
     # The decoder rounds up. A last column of which an eighth is in the picture stretches a thumbnail by half a pixel,
     # which cost one photo 18 points of SSIMULACRA2 at 50 px.
-    image = image.crop(0, 0, _nearest(info.width, step), _nearest(info.height, step))
-    return carry((PROFILE, *CREDIT), header, image)
+    exact = Size(_nearest(info.width, step), _nearest(info.height, step))
+    raster = Raster(pixels.data.cast("B"), size, info.bands)
+    image = raster.image() if exact == size else raster.image().crop(0, 0, exact.width, exact.height)
+    held = (raster,) if exact == size and size.pixels <= MOST_AT_ONCE else ()
+    return Picture((carry((PROFILE, *CREDIT), header, image),), orientation=info.orientation, rasters=held)
 
 
 def _nearest(length: int, step: int) -> int:

@@ -18,10 +18,9 @@ import io
 from functools import lru_cache
 
 import pyvips
-from PIL import Image, JpegImagePlugin
+from PIL import JpegImagePlugin
 
-from proxy.imaging.picture import pixels_of
-from proxy.imaging.sizes import encoding_bytes
+from proxy.imaging.raster import Raster
 
 _HEADER = slice(2, 20)
 """Where the JFIF header is, which says the density."""
@@ -29,23 +28,21 @@ _FULL_COLOUR_FROM = 90
 """The quality from which on libvips does not halve the resolution of colours."""
 
 
-def encode_jpeg(image: pyvips.Image, *, quality: int, tables: int, optimal: bool) -> bytes | None:
+def encode_jpeg(raster: Raster, *, quality: int, tables: int, optimal: bool) -> bytes | None:
     """A baseline JPEG without metadata; None for what is left to libvips.
 
     `tables` are mozjpeg's quantisation tables, by their number there; `optimal` is for coding tables of its own.
     """
-    if image.bands not in (1, 3) or image.format != "uchar" or encoding_bytes(image.width * image.height) == 0:
+    if raster.bands not in (1, 3):
         return None
-    mode = "RGB" if image.bands == 3 else "L"
-    size = (image.width, image.height)
-    pixels = Image.frombuffer(mode, size, pixels_of(image), "raw", mode, 0, 1)
+    grey = raster.bands == 1
     body = io.BytesIO()
     try:
-        pixels.save(
+        raster.pillow().save(
             body,
             "JPEG",
-            qtables=_quantisation(quality, tables, grey=mode == "L"),
-            subsampling="4:2:0" if mode == "RGB" and quality < _FULL_COLOUR_FROM else "4:4:4",
+            qtables=_quantisation(quality, tables, grey=grey),
+            subsampling="4:4:4" if grey or quality >= _FULL_COLOUR_FROM else "4:2:0",
             optimize=optimal,
         )
     except OSError:  # more bytes than Pillow thought possible: noise at the highest quality

@@ -34,7 +34,7 @@ from proxy.imaging.pdf import PDF_VERSION
 from proxy.imaging.svg import CLEANER_VERSION
 from proxy.machine import vision_version
 
-PIXELS_REVISION = 3
+PIXELS_REVISION = 4
 """Raised by hand when our own code makes other bytes of the same plan, for a picture that looks the same: what is made
 from then on has another entity tag, and what is stored stays good. For another picture: `plan.RENDER_REVISION`."""
 

@@ -6,6 +6,8 @@ a factor of two is left for the good resize that follows (`sizes.shrink_of`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyvips
 
 from proxy.imaging.foreign import FOREIGN, load_foreign
@@ -97,9 +99,7 @@ def load_jpeg(
         return None
     header = open_original(path, info.format, limits) if opened is None else opened
     decoded = decode_jpeg(path, info, target, header)
-    if decoded is None:
-        return None
-    return Picture((decoded,), orientation=info.orientation, notes=gain_map_note(path, info.format))
+    return None if decoded is None else replace(decoded, notes=gain_map_note(path, info.format))
 
 
 def failing(found: Format, output: Output) -> str:

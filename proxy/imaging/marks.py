@@ -16,7 +16,8 @@ from proxy.errors import CannotRender
 from proxy.imaging.colours import in_colours_of, to_rgb, with_alpha
 from proxy.imaging.fonts import font_options
 from proxy.imaging.picture import Picture
-from proxy.imaging.steps import scaled, turned
+from proxy.imaging.scaling import scaled
+from proxy.imaging.steps import turned
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Gravity, Size, place
 from proxy.plan.operations import Align, MarkRow, Rotate, ScaleBy, Text, TooLarge, Watermark

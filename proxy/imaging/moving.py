@@ -16,7 +16,7 @@ from proxy.errors import NotAnImage
 from proxy.imaging.fields import PROFILE
 from proxy.imaging.job import SourceInfo
 from proxy.imaging.picture import Picture
-from proxy.imaging.steps import scaled
+from proxy.imaging.scaling import scaled
 from proxy.plan.animation import SLOWED_MS, merged, shown
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format

@@ -65,5 +65,5 @@ def _less(picture: Picture, most: int, policy: OverBudget) -> Picture:
 
 def _only(picture: Picture, kept: tuple[int, ...]) -> Picture:
     """Some of the frames, with the time of all from the first of them on."""
-    frames = tuple(picture.frames[index] for index in kept)
-    return replace(picture, frames=frames, delays=merged(picture.delays, kept) if len(kept) > 1 else ())
+    only = picture.with_frames(tuple(picture.frames[index] for index in kept))
+    return replace(only, delays=merged(picture.delays, kept) if len(kept) > 1 else ())

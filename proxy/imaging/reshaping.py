@@ -10,7 +10,8 @@ from proxy.imaging import view
 from proxy.imaging.colours import bands_of, with_alpha
 from proxy.imaging.cropping import crop
 from proxy.imaging.picture import Picture
-from proxy.imaging.steps import extent, flattened, premultiplied, ready_for, scale_to, scaled
+from proxy.imaging.scaling import premultiplied, scale_to, scaled
+from proxy.imaging.steps import extent, flattened, ready_for
 from proxy.plan.geometry import Box, Gravity, Size, place
 from proxy.plan.operations import (
     Area,

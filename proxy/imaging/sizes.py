@@ -20,8 +20,8 @@ DRAWN = (Format.SVG, Format.PDF)
 MOST_DECODED = 128 << 20
 """Bytes of pixels that a JPEG may be decoded to at once; what would be larger is streamed, some lines at a time."""
 
-_MOST_ENCODED = 2 << 20
-"""Pixels of a picture that is encoded to JPEG at once; a larger one is taken some lines at a time."""
+MOST_AT_ONCE = 2 << 20
+"""Pixels of a picture that is computed and encoded to JPEG at once; a larger one is taken some lines at a time."""
 _ENCODING_BYTES = 12
 """For each pixel: it is copied twice, and its coefficients and its file are held."""
 
@@ -102,7 +102,7 @@ def shared_bytes(info: SourceInfo) -> int:
 
 def encoding_bytes(pixels: int) -> int:
     """The memory that so many pixels take when they are encoded at once; 0 for what is streamed."""
-    return pixels * _ENCODING_BYTES if pixels <= _MOST_ENCODED else 0
+    return pixels * _ENCODING_BYTES if pixels <= MOST_AT_ONCE else 0
 
 
 def check_sizes(operations: tuple[Operation, ...], info: SourceInfo, limits: RenderLimits, frames: int) -> Size:

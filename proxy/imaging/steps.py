@@ -16,6 +16,7 @@ import pyvips
 
 from proxy.imaging.colours import bands_of, fits_grey, to_grey, to_rgb, with_alpha
 from proxy.imaging.picture import Picture
+from proxy.imaging.scaling import premultiplied, scale_to
 from proxy.imaging.view import FLIPPED, MIRRORED, TURNS, UPRIGHT, framed, rotated
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Box, Size, place
@@ -69,30 +70,6 @@ def upright(image: pyvips.Image, orientation: int) -> pyvips.Image:
 def resize(picture: Picture, operation: Resize) -> Picture:
     """Scale to the size the operation computes."""
     return scale_to(picture, operation.size(picture.size))
-
-
-def scale_to(picture: Picture, target: Size) -> Picture:
-    """Scale to exactly this size."""
-    if picture.size == target:
-        return picture
-    return picture.each(lambda frame: scaled(frame, target))
-
-
-def scaled(image: pyvips.Image, target: Size) -> pyvips.Image:
-    """Lanczos, after a cheap block shrink where the factor is large: what libvips' own thumbnailer does."""
-    across, down = target.width / image.width, target.height / image.height
-    return premultiplied(image, lambda flat: flat.resize(across, vscale=down))
-
-
-def premultiplied(image: pyvips.Image, change: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
-    """Make a change that mixes pixels, with alpha multiplied in meanwhile.
-
-    In the image's own integers: the rounding shows only where next to nothing shows, and in floats a resize takes six
-    times as long.
-    """
-    if not image.hasalpha():
-        return change(image)
-    return change(image.premultiply().cast(image.format)).unpremultiply().cast(image.format)
 
 
 def extent(picture: Picture, operation: Extent) -> Picture:

@@ -21,7 +21,8 @@ from proxy.imaging.fields import PROFILE
 from proxy.imaging.frequent import frequent_colours
 from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load
-from proxy.imaging.steps import flattened, scaled, upright
+from proxy.imaging.scaling import scaled
+from proxy.imaging.steps import flattened, upright
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Size
 from proxy.plan.output import Answer, ColourPolicy, Metadata, Output

@@ -27,8 +27,8 @@ from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.library import translated
 from proxy.imaging.loading import load, load_jpeg
 from proxy.imaging.picture import Picture
+from proxy.imaging.scaling import scale_to
 from proxy.imaging.sizes import MOST_DECODED, begin
-from proxy.imaging.steps import scale_to
 from proxy.imaging.transform import render
 from proxy.plan.geometry import Size
 from proxy.plan.output import Output, Truncated

@@ -37,11 +37,12 @@ from proxy.imaging.overlays import opener
 from proxy.imaging.pacing import write_in_time
 from proxy.imaging.picture import Picture
 from proxy.imaging.reports import write_report
-from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, HOLDS_XMP, save
+from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, HOLDS_XMP, plain_jpeg, save
+from proxy.imaging.scaling import scale_to
 from proxy.imaging.searching import USUAL_TRIES
 from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
-from proxy.imaging.steps import flattened, scale_to
+from proxy.imaging.steps import flattened
 from proxy.imaging.targets import contenders, ready_in_time
 from proxy.imaging.times import Times
 from proxy.imaging.view import STORED
@@ -237,6 +238,7 @@ def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
     """Give up what the format cannot hold: transparency, a colour profile."""
     if picture.has_alpha and not target.holds_alpha:
         picture = picture.each(lambda frame: flattened(frame, output.background)).noting("transparency flattened")
+        picture = picture.in_memory()
     if picture.first.get_typeof(PROFILE):
         if output.colour is ColourPolicy.SRGB:
             picture = picture.each(without_profile)
@@ -249,11 +251,17 @@ def write(picture: Picture, target: Format, job: RenderJob) -> None:
     """Put the frames and what is to stay of the metadata together, and encode."""
     keep = ["icc"] if picture.first.get_typeof(PROFILE) else []
     credit = credit_of(picture.first) if job.output.metadata is Metadata.COPYRIGHT else None
+    turned = job.output.orientation is Orientation.KEEP and picture.orientation > 1
+    if target is Format.JPEG and not keep and credit is None and not turned:
+        body = plain_jpeg(picture.raster, job.output)
+        if body is not None:
+            Path(job.result_path).write_bytes(body)
+            return
     image = stripped(_joined(picture))
     if credit is not None and target in HOLDS_XMP:
         keep += ["exif", "xmp"]
         credit.attach(image)
-    if job.output.orientation is Orientation.KEEP and picture.orientation > 1 and target in HOLDS_EXIF:
+    if turned and target in HOLDS_EXIF:
         keep = [*dict.fromkeys([*keep, "exif"])]
         image.set_type(pyvips.GValue.gint_type, "orientation", picture.orientation)
     if job.output.density is not None:

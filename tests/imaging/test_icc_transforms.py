@@ -16,10 +16,12 @@ from proxy.imaging.fields import ARTIST, PROFILE
 from proxy.imaging.icc import DISPLAY_P3, REC_2020, intent_of, profile
 from proxy.imaging.icc_transforms import MOST_PIXELS, convert
 from proxy.imaging.picture import Picture
+from proxy.imaging.raster import Raster
 from proxy.plan.operations import Resize
 from proxy.plan.output import ColourPolicy, Output, Target
 from tests.corpus import corpus_files, require_corpus
 from tests.imaging.conftest import Studio
+from tests.imaging.rasters import raster_of
 from tests.pictures import coordinates, encoded
 
 P3 = profile(DISPLAY_P3, lambda code: code**2.2, grey=False)
@@ -53,11 +55,11 @@ def test_colours_are_those_of_libvips(embedded: bytes) -> None:
     """To the byte: which of the two converts is a matter of time."""
     image = noise(200, 150, embedded)
 
-    quick = convert(image, embedded, intent="relative")
+    quick = convert(raster_of(image), embedded, intent="relative")
 
     assert quick is not None
-    assert bytes(quick.write_to_memory()) == bytes(from_profile(image).write_to_memory())
-    assert bytes(quick.write_to_memory()) != bytes(image.write_to_memory())
+    assert bytes(quick.pixels) == bytes(from_profile(image).write_to_memory())
+    assert bytes(quick.pixels) != bytes(image.write_to_memory())
 
 
 def test_real_profiles_convert_alike() -> None:
@@ -68,14 +70,14 @@ def test_real_profiles_convert_alike() -> None:
     assert len(found) >= 3
     for embedded in found:
         image = noise(64, 64, embedded)
-        quick = convert(image, embedded, intent=intent_of(embedded))
+        quick = convert(raster_of(image), embedded, intent=intent_of(embedded))
         assert quick is not None
-        assert bytes(quick.write_to_memory()) == bytes(from_profile(image).write_to_memory())
+        assert bytes(quick.pixels) == bytes(from_profile(image).write_to_memory())
 
 
 def test_a_large_profile_is_not_kept() -> None:
     """Sixteen profiles of megabytes would be more than a worker needs for its pictures."""
-    assert convert(noise(10, 10, P3), P3 + bytes(64 << 10), intent="relative") is None
+    assert convert(raster_of(noise(10, 10, P3)), P3 + bytes(64 << 10), intent="relative") is None
 
 
 def test_a_transform_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +93,7 @@ def test_a_transform_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     icc_transforms._transform.cache_clear()
 
     for _ in range(3):
-        convert(noise(10, 10, P3), P3, intent="relative")
+        convert(raster_of(noise(10, 10, P3)), P3, intent="relative")
 
     assert len(built) == 1
 
@@ -101,9 +103,9 @@ def test_small_pictures_are_converted_by_the_kept_transform(side: int, monkeypat
     """Large ones by libvips, which takes less for each pixel; the note and what else is known are the same."""
     converted = []
 
-    def counted(image: pyvips.Image, embedded: bytes, *, intent: str) -> pyvips.Image | None:
+    def counted(raster: Raster, embedded: bytes, *, intent: str) -> Raster | None:
         converted.append(1)
-        return convert(image, embedded, intent=intent)
+        return convert(raster, embedded, intent=intent)
 
     monkeypatch.setattr("proxy.imaging.colours.convert", counted)
     image = noise(side, 400, P3).copy(xres=4, yres=4)
@@ -140,4 +142,4 @@ def test_a_damaged_picture_is_told_as_such(studio: Studio) -> None:
 
 def test_a_profile_that_pillow_refuses_is_left_to_libvips() -> None:
     """Whatever it says to it."""
-    assert convert(noise(10, 10, P3), bytes(200), intent="relative") is None
+    assert convert(raster_of(noise(10, 10, P3)), bytes(200), intent="relative") is None

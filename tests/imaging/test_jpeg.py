@@ -148,10 +148,10 @@ def test_part_of_a_column_counts_as_none_or_one(tmp_path: Path, length: int, exp
     info = inspect(str(path), RenderLimits())
     header = open_original(str(path), Format.JPEG, RenderLimits())
 
-    image = decode_jpeg(str(path), info, Size(length // 20, length // 20), header)
+    picture = decode_jpeg(str(path), info, Size(length // 20, length // 20), header)
 
-    assert image is not None
-    assert (image.width, image.height) == (expected, expected)
+    assert picture is not None
+    assert (picture.first.width, picture.first.height) == (expected, expected) == (picture.size.width,) * 2
 
 
 def test_thumbnails_are_in_place(studio: Studio) -> None:

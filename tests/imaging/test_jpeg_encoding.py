@@ -8,10 +8,12 @@ import pyvips
 from PIL import Image, ImageCms
 
 from proxy.imaging.jpeg_encoding import encode_jpeg
+from proxy.imaging.raster import read_raster
 from proxy.imaging.sizes import encoding_bytes
 from proxy.plan.operations import Resize
 from proxy.plan.output import ColourPolicy, Metadata, Output, Target
 from tests.imaging.conftest import Studio
+from tests.imaging.rasters import raster_of
 from tests.pictures import coordinates, decoded, encoded
 
 
@@ -32,7 +34,7 @@ def test_colours_are_the_same_bytes(quality: int, tables: int, *, optimal: bool)
     """Tables, halved colours and coding: the file of libvips, whatever the quality."""
     image = loaded(coordinates(333, 217))
 
-    ours = encode_jpeg(image, quality=quality, tables=tables, optimal=optimal)
+    ours = encode_jpeg(raster_of(image), quality=quality, tables=tables, optimal=optimal)
 
     assert ours == image.jpegsave_buffer(Q=quality, quant_table=tables, optimize_coding=optimal, keep="none")
 
@@ -42,7 +44,7 @@ def test_greys_are_the_same_pixels(quality: int) -> None:
     """One channel; libvips names another sampling in the header, which means nothing here."""
     image = loaded(coordinates(100, 60).convert("L"))
 
-    ours = encode_jpeg(image, quality=quality, tables=3, optimal=True)
+    ours = encode_jpeg(raster_of(image), quality=quality, tables=3, optimal=True)
 
     assert ours is not None
     theirs = image.jpegsave_buffer(Q=quality, quant_table=3, optimize_coding=True, keep="none")
@@ -52,13 +54,12 @@ def test_greys_are_the_same_pixels(quality: int) -> None:
 
 def test_what_is_left_to_libvips(studio: Studio) -> None:
     """Large pictures, which would be copied; transparency; and more bytes than Pillow has room for."""
-    wide = pyvips.Image.black(4000, 2000, bands=3).copy(interpretation="srgb")
     clear = loaded(Image.new("RGBA", (10, 10)))
 
     assert encoding_bytes(4000 * 2000) == 0
-    assert encode_jpeg(wide, quality=80, tables=3, optimal=True) is None
-    assert encode_jpeg(clear, quality=80, tables=3, optimal=True) is None
-    assert encode_jpeg(loaded(noise(600)), quality=100, tables=0, optimal=True) is None
+    assert read_raster(pyvips.Image.black(4000, 2000, bands=3)) is None
+    assert encode_jpeg(raster_of(clear), quality=80, tables=3, optimal=True) is None
+    assert encode_jpeg(raster_of(loaded(noise(600))), quality=100, tables=0, optimal=True) is None
 
     report = studio.render(encoded(noise(600), "PNG"), output=Output(Target.JPEG, quality=100))
     assert (report.width, decoded(studio.result.read_bytes()).size) == (600, (600, 600))

@@ -1,0 +1,71 @@
+"""Make pictures smaller or larger: by Lanczos, in the image's own integers, with alpha multiplied in meanwhile.
+
+libvips takes 0.8 ms to set a scaling up, so a small still is made smaller by Pillow, which takes longer for a pixel.
+Means of one thread of a shared machine:
+
+| from | to | libvips | Pillow |
+| --- | --- | --- | --- |
+| 400 px | 200 px | 1.6 ms | 1.7 ms |
+| 250 px | 150 px | 1.4 ms | 1.2 ms |
+| 200 px | 100 px | 1.3 ms | 0.6 ms |
+| 200 px | 50 px | 1.5 ms | 0.4 ms |
+| 100 px | 50 px | 1.1 ms | 0.3 ms |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyvips
+
+from proxy.imaging.picture import Picture
+from proxy.imaging.raster import saying_as
+from proxy.plan.geometry import Size
+
+_FEW = 1 << 16
+"""Pixels of a still from which Pillow is quicker."""
+
+
+def scale_to(picture: Picture, target: Size) -> Picture:
+    """Scale to exactly this size."""
+    before = picture.size
+    if before == target:
+        return picture
+    if (few := _few_scaled(picture, target)) is not None:
+        return few
+    return picture.each(lambda frame: _scaled(frame, before, target))
+
+
+def _few_scaled(picture: Picture, target: Size) -> Picture | None:
+    """A small still made smaller by Pillow; None for what is left to libvips, which may then read it from the file."""
+    before, first = picture.size, picture.first
+    shrinks = target.width <= before.width and target.height <= before.height
+    if not shrinks or before.pixels > _FEW or len(picture.frames) > 1:
+        return None
+    if picture.has_alpha or first.format != "uchar" or first.bands not in (1, 3):
+        return None
+    raster = picture.in_memory().raster
+    assert raster is not None  # of so few pixels of eight bits
+    smaller = raster.scaled(target)
+    return picture.with_frames((saying_as(first, smaller),), (smaller,))
+
+
+def scaled(image: pyvips.Image, target: Size) -> pyvips.Image:
+    """Scale to exactly this size, by libvips: after a cheap block shrink where the factor is large."""
+    return _scaled(image, Size(image.width, image.height), target)
+
+
+def _scaled(image: pyvips.Image, before: Size, target: Size) -> pyvips.Image:
+    across, down = target.width / before.width, target.height / before.height
+    return premultiplied(image, lambda flat: flat.resize(across, vscale=down))
+
+
+def premultiplied(image: pyvips.Image, change: Callable[[pyvips.Image], pyvips.Image]) -> pyvips.Image:
+    """Make a change that mixes pixels, with alpha multiplied in meanwhile.
+
+    In the image's own integers: the rounding shows only where next to nothing shows, and in floats a resize takes six
+    times as long.
+    """
+    if not image.hasalpha():
+        return change(image)
+    return change(image.premultiply().cast(image.format)).unpremultiply().cast(image.format)
