@@ -65,8 +65,8 @@ def decode_jpeg(path: str, info: SourceInfo, target: Size, header: pyvips.Image)
     exact = Size(_nearest(info.width, step), _nearest(info.height, step))
     raster = Raster(pixels.data.cast("B"), size, info.bands)
     image = raster.image() if exact == size else raster.image().crop(0, 0, exact.width, exact.height)
-    held = (raster,) if exact == size and size.pixels <= MOST_AT_ONCE else ()
-    return Picture((carry((PROFILE, *CREDIT), header, image),), orientation=info.orientation, rasters=held)
+    held = raster if exact == size and size.pixels <= MOST_AT_ONCE else None
+    return Picture((carry((PROFILE, *CREDIT), header, image),), orientation=info.orientation, rasters=(held,))
 
 
 def _nearest(length: int, step: int) -> int:

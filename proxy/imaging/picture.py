@@ -14,7 +14,7 @@ from typing import Protocol
 import pyvips
 
 from proxy.errors import CannotRender
-from proxy.imaging.raster import Raster, in_memory
+from proxy.imaging.raster import Raster, read_raster
 from proxy.imaging.view import View, cut
 from proxy.plan.geometry import Box, Size
 from proxy.plan.operations import Watermark
@@ -70,7 +70,7 @@ class Picture:
     """The focal point that is stored with the original, in fractions of it as it is upright."""
     faces: Faces = field(default=NoFaces(), compare=False, repr=False)
     rasters: tuple[Raster | None, ...] = field(default=(), compare=False, repr=False)
-    """The pixels of each frame, if they are in memory already; None for a frame of too many."""
+    """Not empty if the frames are in memory; then the pixels of each, where they have been read as bytes."""
 
     @property
     def first(self) -> pyvips.Image:
@@ -110,13 +110,14 @@ class Picture:
         """The picture with its pixels computed: they can be read in any order, and the decoder's work is over."""
         if self.rasters:
             return self
-        frames, rasters = zip(*map(in_memory, self.frames), strict=True)
-        return self.with_frames(frames, rasters)
+        return self.with_frames(tuple(frame.copy_memory() for frame in self.frames), (None,) * len(self.frames))
 
-    @property
+    @cached_property
     def raster(self) -> Raster | None:
         """The pixels of a still, if they are in memory and few enough to be taken at once."""
-        return self.rasters[0] if len(self.rasters) == 1 else None
+        if len(self.rasters) != 1:
+            return None
+        return self.rasters[0] or read_raster(self.first)
 
     def noting(self, note: str) -> Picture:
         """The picture with one more note for people."""

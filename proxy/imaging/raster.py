@@ -1,4 +1,4 @@
-"""The pixels of a picture as plain bytes: read from libvips without its threads, and handed to it without a copy.
+"""The pixels of a picture as plain bytes: scaled by libvips without its threads, and handed to it without a copy.
 
 libvips computes a picture into memory in a thread of its own, and an encoder then takes a copy. Medians on a shared
 machine, for computing a picture from one in memory:
@@ -52,7 +52,12 @@ class Raster:
 
 
 def read_raster(image: pyvips.Image) -> Raster | None:
-    """Compute the pixels of an image; None for what has too many of them, or other than eight bits."""
+    """The pixels of an image; None for what has too many of them, or other than eight bits.
+
+    Only of what is in memory, or is cut or scaled from that. What is made of a picture twice, its colours here and its
+    transparency there, libvips computes once in threads of its own, and here twice, doubling with every such step: to
+    sharpen a picture of 640 px with alpha took 7.7 s instead of 0.1.
+    """
     width, height = image.width, image.height
     if width * height > MOST_AT_ONCE or image.format != "uchar":
         return None
@@ -64,11 +69,3 @@ def read_raster(image: pyvips.Image) -> Raster | None:
 def saying_as(image: pyvips.Image, raster: Raster) -> pyvips.Image:
     """An image of the pixels of `raster`, which says what is needed of what `image` says."""
     return carry((PROFILE, *CREDIT), image, raster.image())
-
-
-def in_memory(image: pyvips.Image) -> tuple[pyvips.Image, Raster | None]:
-    """The image with its pixels computed, and those pixels if they are few."""
-    raster = read_raster(image)
-    if raster is None:
-        return image.copy_memory(), None
-    return saying_as(image, raster), raster

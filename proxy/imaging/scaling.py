@@ -19,7 +19,7 @@ from collections.abc import Callable
 import pyvips
 
 from proxy.imaging.picture import Picture
-from proxy.imaging.raster import saying_as
+from proxy.imaging.raster import read_raster, saying_as
 from proxy.plan.geometry import Size
 
 _FEW = 1 << 16
@@ -28,26 +28,23 @@ _FEW = 1 << 16
 
 def scale_to(picture: Picture, target: Size) -> Picture:
     """Scale to exactly this size."""
-    before = picture.size
-    if before == target:
+    if picture.size == target:
         return picture
-    if (few := _few_scaled(picture, target)) is not None:
-        return few
+    if picture.rasters and (at_once := _scaled_at_once(picture, target)) is not None:
+        return at_once
+    before = picture.size
     return picture.each(lambda frame: _scaled(frame, before, target))
 
 
-def _few_scaled(picture: Picture, target: Size) -> Picture | None:
-    """A small still made smaller by Pillow; None for what is left to libvips, which may then read it from the file."""
+def _scaled_at_once(picture: Picture, target: Size) -> Picture | None:
+    """A still that is in memory, scaled in this thread; None for what is left to threads of libvips."""
     before, first = picture.size, picture.first
+    if len(picture.frames) > 1 or picture.has_alpha or first.format != "uchar" or first.bands not in (1, 3):
+        return None
     shrinks = target.width <= before.width and target.height <= before.height
-    if not shrinks or before.pixels > _FEW or len(picture.frames) > 1:
-        return None
-    if picture.has_alpha or first.format != "uchar" or first.bands not in (1, 3):
-        return None
-    raster = picture.in_memory().raster
-    assert raster is not None  # of so few pixels of eight bits
-    smaller = raster.scaled(target)
-    return picture.with_frames((saying_as(first, smaller),), (smaller,))
+    few = picture.raster if shrinks and before.pixels <= _FEW else None
+    raster = few.scaled(target) if few is not None else read_raster(_scaled(first, before, target))
+    return None if raster is None else picture.with_frames((saying_as(first, raster),), (raster,))
 
 
 def scaled(image: pyvips.Image, target: Size) -> pyvips.Image:
