@@ -11,6 +11,7 @@ ARTIST, COPYRIGHT = "exif-ifd0-Artist", "exif-ifd0-Copyright"
 XMP = "xmp-data"
 IPTC = "iptc-data"
 CREDIT = (ARTIST, COPYRIGHT, XMP, IPTC)
+_HEADER = ("interpretation", "xres", "yres")
 
 
 def carry(names: Iterable[str], source: pyvips.Image, image: pyvips.Image) -> pyvips.Image:
@@ -24,6 +25,3 @@ def carry(names: Iterable[str], source: pyvips.Image, image: pyvips.Image) -> py
         if kind := source.get_typeof(name):
             image.set_type(kind, name, source.get(name))
     return image
-
-
-_HEADER = ("interpretation", "xres", "yres")

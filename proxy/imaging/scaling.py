@@ -23,7 +23,7 @@ from proxy.imaging.raster import read_raster, saying_as
 from proxy.plan.geometry import Size
 
 _FEW = 1 << 16
-"""Pixels of a still from which Pillow is quicker."""
+"""Pixels of a still up to which Pillow is quicker."""
 
 
 def scale_to(picture: Picture, target: Size) -> Picture:
@@ -37,9 +37,9 @@ def scale_to(picture: Picture, target: Size) -> Picture:
 
 
 def _scaled_at_once(picture: Picture, target: Size) -> Picture | None:
-    """A still that is in memory, scaled in this thread; None for what is left to threads of libvips."""
+    """An opaque still that is in memory, scaled in this thread; None for what is left to threads of libvips."""
     before, first = picture.size, picture.first
-    if len(picture.frames) > 1 or picture.has_alpha or first.format != "uchar" or first.bands not in (1, 3):
+    if len(picture.frames) > 1 or first.format != "uchar" or first.bands not in (1, 3):
         return None
     shrinks = target.width <= before.width and target.height <= before.height
     few = picture.raster if shrinks and before.pixels <= _FEW else None

@@ -238,7 +238,7 @@ def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
     """Give up what the format cannot hold: transparency, a colour profile."""
     if picture.has_alpha and not target.holds_alpha:
         picture = picture.each(lambda frame: flattened(frame, output.background)).noting("transparency flattened")
-        picture = picture.in_memory()
+        picture = picture.in_memory()  # once, however often it is written
     if picture.first.get_typeof(PROFILE):
         if output.colour is ColourPolicy.SRGB:
             picture = picture.each(without_profile)

@@ -14,7 +14,7 @@ from proxy.imaging.raster import Raster, read_raster
 from proxy.imaging.scaling import scale_to, scaled
 from proxy.imaging.sizes import MOST_AT_ONCE
 from proxy.plan.geometry import Size
-from proxy.plan.operations import Resize, Sharpen
+from proxy.plan.operations import Resize
 from proxy.plan.output import Target
 from tests.imaging.conftest import Studio
 from tests.imaging.rasters import raster_of
@@ -48,21 +48,26 @@ def test_what_is_left_to_libvips() -> None:
     assert read_raster(pyvips.Image.black(10, 10).cast("ushort")) is None
 
 
-@pytest.mark.parametrize("large", [False, True])
-def test_what_is_said_of_a_picture_stays(*, large: bool) -> None:
-    """Its colours, who made it and how many dots per inch it is meant for, once its pixels are in memory."""
-    side = 3000 if large else 30
+def said(side: int) -> pyvips.Image:
+    """A picture of which everything is said that is needed later."""
     image = pyvips.Image.black(side, side, bands=3).copy(interpretation="srgb", xres=4, yres=5)
     image.set_type(pyvips.GValue.blob_type, PROFILE, P3)
     image.set_type(pyvips.GValue.gstr_type, ARTIST, "Ann (Ann, ASCII, 4 components, 4 bytes)")
+    return image
 
-    held = Picture((image,)).in_memory()
 
-    assert (held.raster is None) == large
-    assert (held.first.xres, held.first.yres, held.first.interpretation) == (4, 5, "srgb")
-    assert bytes(held.first.get(PROFILE)) == P3
-    assert held.first.get(ARTIST).startswith("Ann")
+@pytest.mark.parametrize("side", [200, 1200, 3000])
+def test_what_is_said_of_a_picture_stays(side: int) -> None:
+    """Its colours, who made it and how many dots per inch it is meant for: in memory, and scaled by whomever."""
+    held = Picture((said(side),)).in_memory()
+    smaller = scale_to(held, Size(side * 3 // 4, side * 3 // 4))
+
+    assert (held.raster is None, smaller.raster is None) == ((side == 3000,) * 2)
     assert held.in_memory() is held
+    for image in (held.first, smaller.first):
+        assert (image.xres, image.yres, image.interpretation) == (4, 5, "srgb")
+        assert bytes(image.get(PROFILE)) == P3
+        assert image.get(ARTIST).startswith("Ann")
 
 
 def test_changed_frames_are_computed_anew() -> None:
@@ -74,6 +79,20 @@ def test_changed_frames_are_computed_anew() -> None:
     after = turned.in_memory().raster
     assert after is not None
     assert (after.size, turned.size, held.size) == (Size(30, 40), Size(30, 40), Size(40, 30))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("target", [Size(400, 300), Size(401, 77), Size(900, 700)])
+def test_scaling_in_this_thread_is_that_of_libvips(mode: str, target: Size) -> None:
+    """To the byte: who computes it is a matter of time."""
+    picture = textured(800, 600, mode)
+
+    ours = scale_to(Picture((loaded(picture),)).in_memory(), target)
+
+    assert ours.raster is not None
+    theirs = scaled(loaded(picture).copy_memory(), target)
+    assert bytes(ours.raster.pixels) == bytes(theirs.write_to_memory())
+    assert bytes(ours.first.write_to_memory()) == bytes(theirs.write_to_memory())
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -129,22 +148,22 @@ def test_everything_else_is_left_to_libvips(
         assert (made.first.width, made.first.height) == after
 
 
-def test_a_small_original_says_the_same_afterwards(studio: Studio) -> None:
-    """Dots per inch of a PNG that was made of a small one."""
-    studio.render(encoded(coordinates(120, 90), "PNG", dpi=(300, 300)), Resize(60, 45), target=Target.PNG)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_small_original_says_the_same_afterwards(studio: Studio, kind: str) -> None:
+    """Dots per inch: of a PNG, which libvips reads from its file, and of a JPEG, which Pillow makes smaller."""
+    studio.render(encoded(coordinates(120, 90), kind, dpi=(300, 300)), Resize(60, 45), target=Target.PNG)
 
     result = decoded(studio.result.read_bytes())
     assert result.size == (60, 45)
     assert result.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-def test_what_is_made_of_a_picture_twice_is_left_to_threads_of_libvips(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_made_of_a_picture_twice_is_left_to_threads_of_libvips(monkeypatch: pytest.MonkeyPatch) -> None:
     """Colours and transparency that part and meet again would be computed anew for each here: seconds, not a tenth."""
-    monkeypatch.setattr("proxy.imaging.scaling.read_raster", lambda _: pytest.fail("not in this thread"))
-    original = encoded(textured(500, 375, "RGBA"), "PNG")
+    picture = textured(500, 375, "RGBA")
+    held = Picture((loaded(picture),)).in_memory()
+    sharpened = Picture((loaded(picture),)).each(lambda frame: frame.sharpen())
+    monkeypatch.setattr(pyvips.Region, "new", lambda _: pytest.fail("computed in this thread"))
 
-    report = studio.render(original, Resize(400, 300), Sharpen(0.8, 1.0), Sharpen(0.8, 1.0), target=Target.JPEG)
-
-    assert (report.width, report.height) == (400, 300)
+    assert sharpened.in_memory().size == Size(500, 375)
+    assert scale_to(held, Size(400, 300)).in_memory().size == Size(400, 300)
