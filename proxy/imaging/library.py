@@ -104,5 +104,5 @@ def translated(failure: Callable[[str], ProxyError]) -> Iterator[None]:
         if _OUT_OF_MEMORY.search(text):
             raise OriginalTooLarge("the picture needs more memory than a render worker has") from error
         answer = failure(text)
-        answer.add_note(text)  # a cause is lost on the way to the front, a note is not
+        answer.add_note(text)  # a cause does not travel to the front, a note does
         raise answer from error

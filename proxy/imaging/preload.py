@@ -12,12 +12,10 @@ import signal
 # Before numpy, which comes with simplejpeg: its threads would not survive a fork.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import pebble.pool.process  # noqa: F401 -- preloaded
 import simplejpeg  # noqa: F401 -- preloaded
 from PIL import BmpImagePlugin, IcoImagePlugin, Image, ImageCms  # noqa: F401 -- preloaded
 
-import proxy.imaging.job
-import proxy.imaging.tasks  # noqa: F401 -- preloaded
+import proxy.imaging.serving  # noqa: F401 -- preloaded
 from proxy.imaging.death import die_with_parent
 from proxy.imaging.environment import forget_environment
 

@@ -1,51 +1,47 @@
-"""One render worker, seen from the front: a pebble pool of a single process, watched until it dies.
-
-Why a pool per worker: pebble declares a whole pool broken when one idle worker dies, and a worker that is killed while
-it holds the pool's channel lock blocks the others. With one process per pool the lock is private, and a pool that is
-in any doubt is thrown away.
+"""One render worker, seen from the front: a process with a line to it, watched until it dies.
 
 Rules:
 
 1. A worker does one task at a time; the caller sees to that.
 2. It is ended in one way: SIGKILL. A worker owns nothing, and a signal that asks waits for a decoder that may hang.
-3. Its death is seen at once, through a pidfd, and not by pebble's next look.
+3. Its death is seen at once, through a pidfd.
+4. It is asked and heard on the event loop, without a thread between: each hop to one would cost more than the message.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import math
 import os
+import pickle
 import signal
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import forkserver
-from typing import TypeVar
-
-import pebble
+from multiprocessing import active_children, forkserver
+from multiprocessing.connection import Connection
+from typing import TypeVar, cast
 
 from proxy.errors import DeadlinePassed
+from proxy.imaging.answers import LONGEST, StrangeAnswer, read_answer
 from proxy.imaging.fences import Fences
-from proxy.imaging.nursery import nursery
+from proxy.imaging.nursery import BareProcess, nursery
+from proxy.imaging.serving import serve
 from proxy.imaging.tasks import Greeting, Tasks
 
 T = TypeVar("T")
+_Birth = tuple[BareProcess, Connection, Connection]
+"""A new worker, where its answers come and where its tasks go."""
 
 START_SECONDS = 30.0
 """For a worker to be born, load libvips and render its first picture; 0.3 on an idle machine."""
 
-_WATCHDOG_SECONDS = 0.5
-"""How long after a task's time is up pebble kills its worker, should this loop be too busy to do so."""
 _END_SECONDS = 5.0
 """How long a killed process may take to be gone."""
 _POLL_SECONDS = 0.25
 """How often a worker is looked at where the system has no pidfd."""
-
-# pebble asks first (SIGTERM) and waits this long before it kills; our workers ignore the question.
-pebble.CONSTS.term_timeout = 0.05
 
 
 class WorkerLost(Exception):
@@ -56,17 +52,49 @@ class WorkerSpent(WorkerLost):
     """The worker died of a task after all the CPU time that a task may have."""
 
 
-class RenderProcess:
-    """A worker that is ready for tasks."""
+class Line:
+    """The line to a worker: a task goes there, an answer comes back, in turns."""
 
-    def __init__(self, pool: pebble.ProcessPool, greeting: Greeting, cpu_seconds: float = math.inf) -> None:
-        self.pid = greeting.pid
-        self.versions = greeting.versions
-        self.resident_bytes = greeting.resident_bytes
-        self.fences = greeting.fences
+    def __init__(
+        self, answers: asyncio.StreamReader, hearing: asyncio.ReadTransport, speaking: asyncio.WriteTransport
+    ) -> None:
+        self._answers = answers
+        self._hearing = hearing
+        self._speaking = speaking
+
+    async def ask(self, task: Callable[..., T], *args: object) -> T:
+        """What the task returns or raises; WorkerLost if no answer comes, or a strange one."""
+        self._speaking.write(pickle.dumps((task, args)))
+        try:
+            return cast("T", read_answer(await self._answers.readuntil()))
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise WorkerLost("the worker died") from error
+        except (StrangeAnswer, asyncio.LimitOverrunError) as error:
+            raise WorkerLost("the worker does not make sense") from error
+
+    def close(self) -> None:
+        """Hang up; the worker ends when it next looks."""
+        self._hearing.close()
+        self._speaking.close()
+
+
+class RenderProcess:
+    """A worker; ready for tasks once it has been greeted."""
+
+    versions = ""
+    """The libraries that make the pixels."""
+    fences: tuple[str, ...] = ()
+    """The names of the fences that hold around it."""
+    resident_bytes = 0
+    """The memory that it held after its last task."""
+
+    def __init__(self, process: BareProcess, line: Line, cpu_seconds: float = math.inf) -> None:
+        assert process.pid is not None
+        self.pid = process.pid
         self.tasks = 0
         self._cpu_seconds = cpu_seconds
-        self._pool = pool
+        self._process = process
+        self._line = line
         self._ended = False
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop_watching = self._watch()
@@ -79,6 +107,12 @@ class RenderProcess:
     def on_death(self, notify: Callable[[], None]) -> None:
         """Call `notify` when the process is gone, however that comes about."""
         self._gone.add_done_callback(lambda _: notify())
+
+    async def greet(self, warm_up: Callable[[], Greeting]) -> None:
+        """See it render its first picture, and hear what it is."""
+        greeting = await self.run(warm_up, seconds=START_SECONDS)
+        self.versions, self.fences, self.resident_bytes = greeting.versions, greeting.fences, greeting.resident_bytes
+        self.tasks = 0
 
     async def run(self, task: Callable[..., T], *args: object, seconds: float) -> T:
         """Do a task; DeadlinePassed when it takes too long, WorkerLost when the worker dies of it, or its own error.
@@ -97,16 +131,10 @@ class RenderProcess:
 
     async def _run(self, task: Callable[..., T], *args: object, seconds: float) -> T:
         try:
-            answer = asyncio.wrap_future(self._pool.schedule(task, args=args, timeout=seconds + _WATCHDOG_SECONDS))
-        except RuntimeError as error:  # pebble has noticed its worker's death before we have
-            raise WorkerLost("the worker's pool is closed") from error
-        await asyncio.wait((answer, self._gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return _result(answer)
-        answer.add_done_callback(_ignore)
-        if self.alive:
-            raise DeadlinePassed("the picture was not ready within the time allowed")
-        raise WorkerLost("the worker died")
+            async with asyncio.timeout(seconds):
+                return await self._line.ask(task, *args)
+        except TimeoutError as error:
+            raise DeadlinePassed("the picture was not ready within the time allowed") from error
 
     def kill(self) -> None:
         """End the process now."""
@@ -120,14 +148,14 @@ class RenderProcess:
         await asyncio.wait((self._gone,), timeout=_END_SECONDS)
 
     async def end(self) -> None:
-        """Kill the process and clear away its pool; once is enough."""
+        """Kill the process and clear away what is left of it; once is enough."""
         if self._ended:
             return
         self._ended = True
         await self.die()
         self._stop_watching()
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        await asyncio.to_thread(self._pool.join)
+        self._line.close()
+        await asyncio.to_thread(_bury, self._process)
 
     def _watch(self) -> Callable[[], None]:
         loop = asyncio.get_running_loop()
@@ -157,34 +185,70 @@ class RenderProcess:
 
 async def start_process(tasks: Tasks, *, svg: bool, fences: Fences) -> RenderProcess:
     """Start a worker and see it render its first picture."""
-    pool = pebble.ProcessPool(max_workers=1, context=nursery(), initializer=tasks.start, initargs=(svg, fences))
+    context = nursery()
     # From this thread, which lives as long as the front does: the fork server is told to die with its parent thread.
     forkserver.ensure_running()
+
+    def bear() -> _Birth:
+        answers, to_answer = context.Pipe(duplex=False)
+        to_hear, tasks_go = context.Pipe(duplex=False)
+        process = context.Process(target=serve, args=(to_hear, to_answer, tasks.start, svg, fences), daemon=True)
+        try:
+            process.start()
+        except BaseException:
+            answers.close()
+            tasks_go.close()
+            raise
+        finally:
+            to_answer.close()
+            to_hear.close()
+        return process, answers, tasks_go
+
+    # In a thread: the fork server may be busy for a tenth of a second.
+    birth = asyncio.ensure_future(asyncio.to_thread(bear))
     try:
-        # In a thread: the fork server may be busy for a tenth of a second.
-        scheduled = await asyncio.to_thread(pool.schedule, tasks.warm_up, timeout=START_SECONDS)
-        greeting = await asyncio.wait_for(asyncio.wrap_future(scheduled), START_SECONDS + _WATCHDOG_SECONDS)
-        return RenderProcess(pool, greeting, fences.cpu_seconds or math.inf)
-    except BaseException:
-        pool.stop()  # type: ignore[no-untyped-call]
-        # Not awaited when we are cancelled; the thread ends by itself within pebble's own timeouts.
-        await asyncio.shield(asyncio.to_thread(pool.join))
+        process, answers, tasks_go = await asyncio.shield(birth)
+    except asyncio.CancelledError:
+        birth.add_done_callback(_kill_unseen)
         raise
-
-
-def _result(answer: asyncio.Future[T]) -> T:
+    worker = RenderProcess(process, await _connect(answers, tasks_go), fences.cpu_seconds or math.inf)
     try:
-        return answer.result()
-    except TimeoutError as error:
-        raise DeadlinePassed("the picture was not ready within the time allowed") from error
-    except (pebble.ProcessExpired, BrokenProcessPool, asyncio.CancelledError) as error:
-        raise WorkerLost("the worker died") from error
+        await worker.greet(tasks.warm_up)
+    except BaseException:
+        await asyncio.shield(worker.end())
+        raise
+    return worker
 
 
-def _ignore(answer: asyncio.Future[T]) -> None:
-    """Fetch a result nobody waits for, so that asyncio does not report it as forgotten."""
-    if not answer.cancelled():
-        answer.exception()
+async def _connect(answers: Connection, tasks: Connection) -> Line:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=LONGEST)
+    hearing, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), answers)
+    speaking, _ = await loop.connect_write_pipe(asyncio.Protocol, tasks)
+    return Line(reader, hearing, speaking)
+
+
+def _kill_unseen(birth: asyncio.Future[_Birth]) -> None:
+    """End a worker that was born when nobody waited for it any more."""
+    if not birth.cancelled() and birth.exception() is None:
+        process, *pipes = birth.result()
+        process.kill()
+        for pipe in pipes:
+            pipe.close()
+
+
+def _bury(process: BareProcess) -> None:
+    process.join(_END_SECONDS)
+    with suppress(ValueError):  # it is still there
+        process.close()
+
+
+@atexit.register
+def _kill_the_rest() -> None:
+    # multiprocessing would ask each to end, which they do not hear, and wait for it.
+    for process in active_children():
+        if isinstance(process, BareProcess):
+            process.kill()
 
 
 def _poll(pid: int, notice: Callable[[], None]) -> Callable[[], None]:

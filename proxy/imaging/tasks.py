@@ -18,7 +18,6 @@ from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 class Greeting:
     """What a worker says when it is ready."""
 
-    pid: int
     versions: str
     resident_bytes: int
     fences: tuple[str, ...]
@@ -41,7 +40,7 @@ class Together:
     resident_bytes: int
 
 
-def start(svg: bool, fences: Fences) -> None:  # noqa: FBT001 -- the pool passes arguments by position
+def start(svg: bool, fences: Fences) -> None:  # noqa: FBT001 -- positions travel
     """Make this process a render worker."""
     from proxy.imaging import worker  # noqa: PLC0415 -- see above
 

@@ -77,7 +77,7 @@ def warm_up() -> Greeting:
         operations = (AutoOrient(), Resize(width=32))
         job = RenderJob(str(original), f"{folder}/result", operations, Output(Target.WEBP), RenderLimits())
         render(job)
-    return Greeting(os.getpid(), library.versions(), resident_bytes(), _Worker.held)
+    return Greeting(library.versions(), resident_bytes(), _Worker.held)
 
 
 def inspect_original(path: str, limits: RenderLimits) -> Inspected:

@@ -44,7 +44,7 @@ from pathlib import Path
 
 from proxy.stores import directories, file_names, files
 from proxy.stores.base import ObjectInfo
-from proxy.stores.files import Sidecar
+from proxy.stores.files import OpenFile, Sidecar
 from proxy.stores.glances import Glimpse
 from proxy.stores.kernel_calls import Calls
 from proxy.stores.keys import missing
@@ -96,14 +96,19 @@ class CachedReads:
 
     def read(self, key: str) -> Glimpse | None:
         """The object, if memory has all of it; None if a thread must look. Raises OriginalNotFound as that would."""
-        return self._find(key, with_body=True)
+        found = self._find(key, self._read_whole)
+        return found if isinstance(found, Glimpse) else None
+
+    def open(self, key: str) -> Glimpse | Opened | None:
+        """The object as `read` would give it, or open, to be read by threads, if it is larger than that."""
+        return self._find(key, self._read_or_keep)
 
     def stat(self, key: str) -> ObjectInfo | None:
         """What is known of the object, whose body may have any size; otherwise as `read`."""
-        glimpse = self._find(key, with_body=False)
-        return None if glimpse is None else glimpse.info
+        found = self._find(key, lambda _fd, _status, info: Glimpse(info, b""))
+        return None if found is None else found.info
 
-    def _find(self, key: str, *, with_body: bool) -> Glimpse | None:
+    def _find(self, key: str, use: _Use) -> Glimpse | Opened | None:
         path = files.path_of(key)
         if path is None:
             raise missing(key)
@@ -116,8 +121,7 @@ class CachedReads:
         except (OSError, _NotCachedError):
             return None
         try:
-            fd = calls.open_below(root, place.body)
-            return self._look_at(calls, root, fd, key, place, with_body=with_body)
+            return self._look_at(calls, root, key, place, use)
         except FileNotFoundError:
             raise missing(key) from None
         except _NotCachedError:
@@ -142,22 +146,33 @@ class CachedReads:
             raise _NotCachedError
         return root
 
-    def _look_at(self, calls: Calls, root: int, fd: int, key: str, place: _Place, *, with_body: bool) -> Glimpse:
-        """What is in the open file, and what its sidecar says; the file is closed then."""
-        body = b""
+    def _look_at(self, calls: Calls, root: int, key: str, place: _Place, use: _Use) -> Glimpse | Opened:
+        """What `use` makes of the file, open, and of what its sidecar says; it is closed then if it is not kept."""
+        fd = calls.open_below(root, place.body)
+        found: Glimpse | Opened | None = None
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode) or (place.may_be_hidden and not directories.is_inside(root, fd)):
                 raise _NotCachedError
-            info = self._info_of(calls, root, key, place, status)
-            if with_body:
-                body = self._read_body(calls, fd, status.st_size)
+            found = use(fd, status, self._info_of(calls, root, key, place, status))
         finally:
-            now = self._leave(fd)
+            now = None if isinstance(found, Opened) else self._leave(fd)
         # Overwritten in place meanwhile? Then this is half of each.
-        if with_body and (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+        if now is not None and (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
             raise _NotCachedError
-        return Glimpse(info, body)
+        return found
+
+    def _read_whole(self, fd: int, status: os.stat_result, info: ObjectInfo) -> Glimpse:
+        assert self._calls is not None
+        return Glimpse(info, self._read_body(self._calls, fd, status.st_size))
+
+    def _read_or_keep(self, fd: int, status: os.stat_result, info: ObjectInfo) -> Glimpse | Opened:
+        if status.st_size <= LARGEST:
+            return self._read_whole(fd, status, info)
+        file = OpenFile(fd, None)
+        if (file.status.st_size, file.status.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+            raise _NotCachedError  # `info` would be of what was there before
+        return Opened(info, file)
 
     def _info_of(self, calls: Calls, root: int, key: str, place: _Place, status: os.stat_result) -> ObjectInfo:
         """What is known of the body with this status; its sidecar is read if the body is another than before."""
@@ -200,6 +215,17 @@ class CachedReads:
         else:
             self._close_later(fd)
         return now
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An object that is too large to be read at once. Its file is the receiver's to close."""
+
+    info: ObjectInfo
+    file: OpenFile
+
+
+_Use = Callable[[int, os.stat_result, ObjectInfo], Glimpse | Opened]
 
 
 @dataclass(frozen=True, slots=True)

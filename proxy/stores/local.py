@@ -76,14 +76,14 @@ class LocalStore:
     async def open(self, key: str, *, span: ByteRange | None = None) -> AsyncIterator[ObjectBody]:
         """Open the file of `key`; what was opened is read to its end even when it is replaced meanwhile."""
         await asyncio.sleep(0)  # as above
-        glimpse = self.glance(key)
-        if glimpse is not None:
-            first, end = _bounds(glimpse.info, span)
-            yield ObjectBody(glimpse.info, _whole(glimpse.body[first:end]))
+        cached = self._cached.open(key)
+        if isinstance(cached, Glimpse):
+            first, end = _bounds(cached.info, span)
+            yield ObjectBody(cached.info, _whole(cached.body[first:end]))
             return
-        opened = await self._open(key)
+        opened = await self._open(key) if cached is None else cached.file
         try:
-            info = files.info_of(key, opened.status, opened.sidecar)
+            info = files.info_of(key, opened.status, opened.sidecar) if cached is None else cached.info
             first, end = _bounds(info, span)
             yield ObjectBody(
                 info, self._chunks(opened, first, end), lambda file: self._copy(opened, first, end, os.dup(file))

@@ -130,6 +130,6 @@ def stage_details(stages: Stages | None) -> dict[str, object]:
 
 
 def _line(cause: BaseException) -> str:
-    """A cause on one line. One from a render worker holds a whole traceback; its last line says what happened."""
+    """A cause on one line: of several, the last says what happened."""
     lines = str(cause).strip().splitlines()
     return f"{type(cause).__name__}: {lines[-1]}" if lines else type(cause).__name__

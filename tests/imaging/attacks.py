@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import pickle
 import resource
 import socket
+import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +81,59 @@ def tell_environment(job: RenderJob) -> RenderReport:
         found += f"\n{entries[at]!r}"
         at += 1
     Path(job.result_path).write_text(found)
+    return report(job)
+
+
+def _to_the_front() -> int:
+    """The pipe that answers go through: the only one that can be written to."""
+    (number,) = _pipes_out()
+    return number
+
+
+def _pipes_out() -> list[int]:
+    found = []
+    for number in range(3, 1024):
+        with suppress(OSError):
+            writable = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+            if writable and stat.S_ISFIFO(os.fstat(number).st_mode):
+                found.append(number)
+    return found
+
+
+class _Order:
+    """Runs a program where it is unpickled."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (Path(self._marker),)
+
+
+def tell_pipes(job: RenderJob) -> RenderReport:
+    """Count the pipes that lead out of this process."""
+    Path(job.result_path).write_text(str(len(_pipes_out())))
+    return report(job)
+
+
+def order_the_front(job: RenderJob) -> RenderReport:
+    """Answer with code, as multiprocessing's pools would run it."""
+    message = pickle.dumps(_Order(f"{job.path}.ordered"))
+    os.write(_to_the_front(), struct.pack("!i", len(message)) + message + b"\n")
+    return report(job)
+
+
+def name_a_class(job: RenderJob) -> RenderReport:
+    """Answer with an error that the front does not know as one."""
+    os.write(_to_the_front(), b'_Refused {"error":"Path","message":"/etc/passwd"}\n')
+    return report(job)
+
+
+def never_end(job: RenderJob) -> RenderReport:
+    """Answer more than the front should keep."""
+    with suppress(OSError):
+        for _ in range(64):
+            os.write(_to_the_front(), bytes(1 << 20))
     return report(job)
 
 

@@ -56,6 +56,11 @@ def grow(job: RenderJob) -> RenderReport:
     return report(job, 1 << 30)
 
 
+def blunder(job: RenderJob) -> RenderReport:
+    """Make a mistake of a programmer's."""
+    return report(job, {"bytes": 1}["resident"])
+
+
 def tell_modules(job: RenderJob) -> RenderReport:
     """Write down what this worker has imported."""
     Path(job.result_path).write_text("\n".join(sys.modules))

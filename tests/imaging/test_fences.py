@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from proxy.errors import CannotRender, OriginalTooLarge, TooCostly
+from proxy.errors import CannotRender, OriginalTooLarge, RenderCrashed, TooCostly
 from proxy.imaging.fences import NAMES, Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.tasks import Tasks
@@ -160,6 +160,27 @@ async def test_no_inherited_files(job: RenderJob) -> None:
     kinds = dict(line.split() for line in Path(job.result_path).read_text().splitlines())
     pipes, devices = "10000", "20000"
     assert {kind for number, kind in kinds.items() if int(number) > 2} <= {pipes, devices}  # /dev/urandom, /dev/null
+
+
+async def test_one_pipe_leads_out(job: RenderJob) -> None:
+    """A worker can write to the front, and neither to its fork server nor to the tracker of shared memory."""
+    async with fenced(folder_of(job), attacks.tell_pipes) as workers:
+        await workers.run(job, timeout=10)
+
+    assert Path(job.result_path).read_text() == "1"
+
+
+@pytest.mark.parametrize("attack", [attacks.order_the_front, attacks.name_a_class, attacks.never_end])
+async def test_the_front_takes_no_orders(job: RenderJob, attack: Callable[[RenderJob], RenderReport]) -> None:
+    """What a worker answers is no code and no endless line: the worker is replaced, the picture refused."""
+    async with fenced(folder_of(job), attack) as workers:
+        before = workers.pids()
+        with pytest.raises(RenderCrashed):
+            await workers.run(job, timeout=20)
+
+        assert not Path(f"{job.path}.ordered").exists()
+        assert (await workers.inspect(job.path, timeout=10)).width == 300
+        assert workers.pids() != before
 
 
 @pytest.mark.parametrize("attack", [attacks.allocate, attacks.allocate_in_libvips])

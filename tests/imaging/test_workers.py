@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from proxy.errors import DeadlinePassed, NotAnImage, Overloaded, RenderCrashed
+from proxy.imaging.answers import TaskFailed
+from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.library import PIXELS_REVISION
+from proxy.imaging.process import start_process
 from proxy.imaging.tasks import Tasks
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import AutoOrient, Resize
@@ -60,6 +66,11 @@ async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
             await asyncio.sleep(0.005)
 
 
+def open_files() -> int:
+    """How many files this process has open."""
+    return psutil.Process().num_fds()
+
+
 def another(job: RenderJob, name: str) -> RenderJob:
     """The same job with a result of its own."""
     result = str(Path(job.result_path).with_name(name))
@@ -95,6 +106,71 @@ async def test_errors_come_through(tmp_path: Path, job: RenderJob) -> None:
 
         await workers.run(job, timeout=5)
         assert workers.pids() == before
+
+
+async def test_mistakes_come_through(job: RenderJob) -> None:
+    """A mistake in a worker's code is told with where it was made, for the log, and costs no worker."""
+    async with running(task=stunts.blunder) as workers:
+        before = workers.pids()
+
+        with pytest.raises(TaskFailed, match=r"(?s)stunts\.py.*KeyError: 'resident'"):
+            await workers.run(job, timeout=5)
+
+        assert (await workers.inspect(job.path, timeout=5)).width == 300
+        assert workers.pids() == before
+
+
+async def test_what_cannot_be_asked_costs_no_worker(job: RenderJob) -> None:
+    """A task that cannot travel fails where it was asked for."""
+    async with running(task=lambda job: stunts.report(job)) as workers:  # noqa: PLW0108 -- a lambda has no name
+        before = workers.pids()
+
+        with pytest.raises((pickle.PicklingError, AttributeError)):
+            await workers.run(job, timeout=5)
+
+        assert (await workers.inspect(job.path, timeout=5)).width == 300
+        assert workers.pids() == before
+
+
+async def test_a_large_job_travels_whole(job: RenderJob) -> None:
+    """More than a pipe holds at once reaches the worker, which reads it in pieces."""
+    path = "/".join(["x" * 255] * 2000)
+    async with running() as workers:
+        await workers.run(replace(job, overlays=(("mark", path),)), timeout=5)
+
+        assert decoded(Path(job.result_path).read_bytes()).size == (30, 20)
+
+
+async def test_a_start_that_nobody_waits_for() -> None:
+    """A worker whose start is given up at any moment is not left behind, nor are its pipes."""
+    async with running():  # a fork server, and whatever else the first start leaves
+        pass
+    before, descriptors = set(psutil.Process().children(recursive=True)), open_files()
+
+    for seconds in (0, 0.001, 0.01, 0.03, 0.1):
+        start = asyncio.create_task(start_process(Tasks(), svg=False, fences=Fences()))
+        await asyncio.sleep(seconds)
+        start.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await (await start).end()  # it was quicker
+
+    await until(lambda: set(psutil.Process().children(recursive=True)) <= before)
+    await until(lambda: open_files() <= descriptors)
+
+
+async def test_dead_workers_leave_nothing(job: RenderJob) -> None:
+    """No descriptor, no thread and no zombie of twenty workers that were killed."""
+    async with running(task=stunts.nap) as workers:
+        await workers.run(job, timeout=5)
+        descriptors, threads = open_files(), threading.active_count()
+        processes = len(psutil.Process().children(recursive=True))
+        for number in range(20):
+            os.kill(workers.pids()[0], signal.SIGKILL)
+            await until(lambda: workers.statistics.restarts > number, 10)  # noqa: B023 -- awaited here
+
+        assert open_files() <= descriptors
+        assert threading.active_count() <= threads + 1
+        assert len(psutil.Process().children(recursive=True)) <= processes
 
 
 async def test_crash_is_retried_once(job: RenderJob) -> None:
@@ -373,5 +449,24 @@ def test_no_orphans(tmp_path: Path) -> None:
     front.wait()
     front.stdout.close()
 
+    _, alive = psutil.wait_procs(children, timeout=3)
+    assert alive == []
+
+
+ABANDONING = FRONT.replace("    await asyncio.sleep(60)\n", "    sys.exit(3)\n")
+
+
+def test_a_front_that_gives_up(tmp_path: Path) -> None:
+    """A front that ends without closing its workers does not wait for them, and takes them with it."""
+    front = subprocess.Popen(
+        [sys.executable, "-c", ABANDONING, str(tmp_path / "original")],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert front.stdout is not None
+    assert front.stdout.readline() == "ready\n"
+    children = psutil.Process(front.pid).children(recursive=True)
+    front.stdout.close()
+
+    assert front.wait(timeout=10) == 3
     _, alive = psutil.wait_procs(children, timeout=3)
     assert alive == []

@@ -267,6 +267,50 @@ async def test_large_bodies_are_left_to_a_thread(store: LocalStore) -> None:
     assert (await store.stat("large")).size == LARGEST + 1
 
 
+async def test_a_large_body_is_opened_without_a_thread(store: LocalStore) -> None:
+    """Only its bytes are left to threads: it is opened, and told of, while those are held up."""
+    await put(store, "large", bytes(LARGEST + 1), "2")
+    stalled = threading.Event()
+    waiting = [store._threads.submit(stalled.wait) for _ in range(8)]
+    try:
+        async with store.open("large") as opened:
+            assert (opened.info.size, opened.info.metadata) == (LARGEST + 1, {"number": "2"})
+            assert opened.info == await store.stat("large")
+    finally:
+        stalled.set()
+    assert all(job.result() for job in waiting)
+
+
+async def test_a_large_body_written_over_while_it_is_opened(store: LocalStore, kernel: Kernel, root: Path) -> None:
+    """What is told of it is of the bytes that are read: it is looked at again by a thread."""
+    await put(store, "large", bytes(LARGEST + 1), "2")
+    store._cached._labelled.clear()
+
+    def write_over() -> None:
+        (root / "large").write_bytes(b"1" * (LARGEST + 2))
+        kernel.before_read = lambda: None
+
+    kernel.before_read = write_over  # as the sidecar is read
+    async with store.open("large") as opened:
+        assert opened.info.size == LARGEST + 2
+        assert b"".join([chunk async for chunk in opened.chunks]) == b"1" * (LARGEST + 2)
+
+
+async def test_large_bodies_leave_no_descriptors(store: LocalStore) -> None:
+    """Read to the end, in part, or not at all."""
+    await put(store, "large", bytes(LARGEST * 8), "2")
+    before = open_files()
+
+    for count in (0, 1, 100):
+        async with store.open("large") as opened:
+            chunks = opened.chunks
+            for _ in range(count):
+                if await anext(chunks, None) is None:
+                    break
+
+    assert open_files() == before
+
+
 @pytest.mark.parametrize("kind", ["directory", "fifo"])
 async def test_what_is_no_regular_file_is_missing(store: LocalStore, root: Path, kind: str) -> None:
     """A directory and a FIFO are left to a thread, which says they are no objects."""

@@ -1,0 +1,61 @@
+"""The life of a render worker: it starts, does one task after the other, and ends when the front is gone.
+
+Tasks come as pickles, answers go as `answers.py` says, each through a pipe.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pickle
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from proxy.imaging.answers import write_answer
+from proxy.imaging.fences import Fences
+
+_INHERITED = range(3, 256)
+"""Descriptors among which there may be pipes of others: all beyond standard input and output."""
+
+
+def serve(
+    to_hear: Connection,
+    to_answer: Connection,
+    start: Callable[[bool, Fences], None],
+    svg: bool,  # noqa: FBT001 -- positions travel
+    fences: Fences,
+) -> None:
+    """Be a render worker: the main function of its process."""
+    _silence(to_answer.fileno())
+    # As files: pickle reads from one just what it needs, and a line goes out in one call.
+    with open(to_hear.fileno(), "rb", closefd=False) as tasks, open(to_answer.fileno(), "wb", closefd=False) as answers:
+        start(svg, fences)
+        with suppress(EOFError, OSError):  # the front is gone
+            while True:
+                task, args = pickle.load(tasks)  # noqa: S301 -- from the front
+                answers.write(_do(task, args))
+                answers.flush()
+
+
+def _silence(spared: int) -> None:
+    """Leave no pipe but one to write to.
+
+    multiprocessing gives its children one to the fork server, which ends when it reads from it, and one to the tracker
+    of shared memory, which does what it is told.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in _INHERITED:
+        with suppress(OSError):  # not open
+            writable = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+            if writable and number != spared and stat.S_ISFIFO(os.fstat(number).st_mode):
+                os.dup2(nowhere, number, inheritable=False)
+    os.close(nowhere)
+
+
+def _do(task: Callable[..., object], args: tuple[object, ...]) -> bytes:
+    try:
+        return write_answer(task(*args))
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the front is waiting for it
+        return write_answer(error)
