@@ -10,7 +10,8 @@ Rules:
 2. Refused is a plain request (`alike.py`) without a signature or an entity tag, for a picture of the preferred reading
    with nothing of another key drawn on it: as long as there is no place left, its result is surely not there, and
    nobody renders it. What the store cannot tell cheaply, or soon, is left to the application.
-3. While there are places this costs one comparison.
+3. Who was refused is not heard again at once (`rests.py`).
+4. While there are places this costs one comparison.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from proxy.web.alike import is_plain
 from proxy.web.errors import problem, status_of
 from proxy.web.headers import SERVER
 from proxy.web.ready import ReadyResponse, written_head
+from proxy.web.rests import Rests
 from proxy.web.state import Site
 
 _OURS = "/-/"
@@ -46,6 +48,7 @@ class Refusals:
     def __init__(self, site: Site, *, ending: Callable[[], bool]) -> None:
         self._site = site
         self._ending = ending
+        self._rests = Rests()
         # Mutable state: heads and bodies by message, which tells the seconds to wait: some dozens.
         self._written: dict[str, tuple[bytes, bytes]] = {}
 
@@ -67,6 +70,9 @@ class Refusals:
         head, body = self._write(error)
         details = {"code": error.code, "detail": error.message}
         number = record_early(self._site.metrics, request, began, status_of(error), "error", size=len(body), **details)
+        # Where a body is still to come, aiohttp says when to read.
+        if request.transport is not None and not request.can_read_body:
+            self._rests.begin(request.transport)
         return ReadyResponse(head, body, number=number)
 
     def _plan(self, request: web.BaseRequest) -> Plan | None:

