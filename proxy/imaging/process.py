@@ -208,10 +208,10 @@ async def start_process(tasks: Tasks, *, svg: bool, fences: Fences) -> RenderPro
     birth = asyncio.ensure_future(asyncio.to_thread(bear))
     try:
         process, answers, tasks_go = await asyncio.shield(birth)
-    except asyncio.CancelledError:
+        worker = RenderProcess(process, await _connect(answers, tasks_go), fences.cpu_seconds or math.inf)
+    except BaseException:
         birth.add_done_callback(_kill_unseen)
         raise
-    worker = RenderProcess(process, await _connect(answers, tasks_go), fences.cpu_seconds or math.inf)
     try:
         await worker.greet(tasks.warm_up)
     except BaseException:
@@ -224,17 +224,22 @@ async def _connect(answers: Connection, tasks: Connection) -> Line:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LONGEST)
     hearing, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), answers)
-    speaking, _ = await loop.connect_write_pipe(asyncio.Protocol, tasks)
+    try:
+        speaking, _ = await loop.connect_write_pipe(asyncio.Protocol, tasks)
+    except BaseException:
+        hearing.close()
+        raise
     return Line(reader, hearing, speaking)
 
 
 def _kill_unseen(birth: asyncio.Future[_Birth]) -> None:
-    """End a worker that was born when nobody waited for it any more."""
+    """End a worker that nobody waits for any more, born or not."""
     if not birth.cancelled() and birth.exception() is None:
         process, *pipes = birth.result()
         process.kill()
         for pipe in pipes:
             pipe.close()
+        birth.get_loop().run_in_executor(None, _bury, process)
 
 
 def _bury(process: BareProcess) -> None:

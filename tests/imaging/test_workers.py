@@ -158,6 +158,23 @@ async def test_a_start_that_nobody_waits_for() -> None:
     await until(lambda: open_files() <= descriptors)
 
 
+async def test_a_start_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that cannot be connected is not left behind, nor are its pipes."""
+    async with running():
+        pass
+    before, descriptors = set(psutil.Process().children(recursive=True)), open_files()
+
+    async def fail(*_: object) -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "connect_write_pipe", fail)
+    with pytest.raises(OSError, match="too many"):
+        await start_process(Tasks(), svg=False, fences=Fences())
+
+    await until(lambda: set(psutil.Process().children(recursive=True)) <= before)
+    await until(lambda: open_files() <= descriptors)
+
+
 async def test_dead_workers_leave_nothing(job: RenderJob) -> None:
     """No descriptor, no thread and no zombie of twenty workers that were killed."""
     async with running(task=stunts.nap) as workers:
