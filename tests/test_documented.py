@@ -39,6 +39,13 @@ def test_readme_names_every_command() -> None:
         assert f"`{command.name}`" in text or f"imgbang {command.name}" in text, command.name
 
 
+def test_every_plot_is_shown() -> None:
+    """What was drawn of the measurements stands beside their tables."""
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    for path in ROOT.glob("docs/performance/*.svg"):
+        assert f"](performance/{path.name})" in text, path.name
+
+
 def test_links_lead_somewhere() -> None:
     """Every relative link in the documentation leads to a file."""
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:

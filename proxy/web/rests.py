@@ -1,10 +1,10 @@
 """Connections that rest: a client that has just been refused is not read for a moment.
 
-Under ten times the load that it can take, the front is woken for each of hundreds of refusals a second, each time to
-caches that hold the renders' data: most of what a refusal costs is that, and no work. What arrives at resting
-connections waits in the kernel and is taken together. CPU of the front for a refusal, in five runs of ten times the
-capacity each: 0.32 to 0.51 ms without, 0.28 to 0.45 with rests of 10 ms; goodput 0.74 to 0.85 without, 0.81 to 0.87
-with (medians 0.80 and 0.84). Of 20 ms as much; a hit on such a connection waits for the half in the mean.
+Under ten times the load that it can take, the front is woken for each of hundreds of refusals a second, beside busy
+workers. What arrives at resting connections waits in the kernel and is taken together. CPU of the front for a refusal,
+in five runs of ten times the capacity each, of 15 and 20 s: 0.32 to 0.51 ms without, 0.28 to 0.45 with rests of 10 ms;
+goodput 0.74 to 0.85 without, 0.81 to 0.87 with (medians 0.80 and 0.84). Rests of 20 ms bring as much. The price is that
+whatever comes next on such a connection waits, a hit, too: 5 ms in the mean.
 
 No connection is refused more than a hundred times a second, either.
 """

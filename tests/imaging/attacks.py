@@ -101,7 +101,7 @@ def _pipes_out() -> list[int]:
 
 
 class _Order:
-    """Runs a program where it is unpickled."""
+    """Makes a file where it is unpickled."""
 
     def __init__(self, marker: str) -> None:
         self._marker = marker

@@ -86,19 +86,27 @@ async def test_who_was_refused_rests(site: Site) -> None:
     with full(site):
         for request in (whole, with_body):
             assert await site.refusals.answer(request) is not None
+    await asyncio.sleep(rests.SECONDS * 5)
 
-        assert site.refusals._rests._resting == [whole.transport]
-        await asyncio.sleep(rests.SECONDS * 5)
-    assert site.refusals._rests._resting == []
+    assert whole.transport is not None
+    assert with_body.transport is not None
+    turns_of = [name for name, *_ in whole.transport.method_calls if name.endswith("_reading")]
+    assert turns_of == ["pause_reading", "resume_reading"]
+    assert not with_body.transport.pause_reading.called
 
 
 async def test_who_is_not_refused_does_not_rest(site: Site) -> None:
     """What goes the whole way is read as ever."""
-    assert not await refused(site)
+    early, hit = site.request(THUMB), site.request(THUMB)
+    early._payload = hit._payload = EMPTY_PAYLOAD
+    assert await site.refusals.answer(early) is None
     await site.whole(THUMB)
     with full(site):
-        assert not await refused(site)
-    assert site.refusals._rests._resting == []
+        assert await site.refusals.answer(hit) is None
+
+    for request in (early, hit):
+        assert request.transport is not None
+        assert not request.transport.pause_reading.called
 
 
 async def test_with_places_nobody_is_refused(site: Site) -> None:
