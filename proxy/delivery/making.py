@@ -35,9 +35,6 @@ from proxy.plan.plan import Plan
 _FAIR_SHARE = 0.8
 """Of the longest time a worker may ever take: what is not done in so much of it never will be."""
 
-_SMALL = 256 << 10
-"""Bytes of a result that are read back at once: it was written a moment ago, and a hop to a thread costs more."""
-
 
 class Workers(Protocol):
     """Who makes the pixels; see `proxy/imaging/workers.py`."""
@@ -52,7 +49,7 @@ class Workers(Protocol):
         ...
 
     async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:  # noqa: ASYNC109 -- likewise
-        """Render; the bytes are then at the job's `result_path`. DeadlinePassed after `timeout` seconds.
+        """Render; small results are in the report, others at the job's `result_path`. DeadlinePassed after `timeout` s.
 
         NotAdmitted where the job does not know the header, and that tells of more memory than its allowance.
         """
@@ -264,9 +261,8 @@ class Maker:
 
     async def _read_back(self, order: Order, report: RenderReport, path: Path) -> Made:
         self._learnt.learn(order.plan, report.found)
-        if report.size <= _SMALL:
-            return report, path.read_bytes()  # noqa: ASYNC240 -- as small as what is read of a socket at once
-        return report, await asyncio.to_thread(path.read_bytes)
+        body = report.body if report.body is not None else await asyncio.to_thread(path.read_bytes)
+        return report, body
 
     @contextmanager
     def _timed(self, orders: list[Order]) -> Iterator[float]:

@@ -133,9 +133,11 @@ class _Trial:
         output = Output(target, colour=ColourPolicy.KEEP)
         job = RenderJob(str(path), str(result), (Resize(8, 8),), output, self._limits)
         try:
-            await self._workers.run(job, timeout=_TIMEOUT)
+            report = await self._workers.run(job, timeout=_TIMEOUT)
         except ProxyError as error:
             return error.message
+        if report.body is not None:
+            result.write_bytes(report.body)  # noqa: ASYNC240 -- a few pixels, with which other renders begin
         return ""
 
 

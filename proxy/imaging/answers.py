@@ -1,4 +1,6 @@
-"""What render workers answer, as lines of text: the name of a kind, a space, JSON.
+"""What render workers answer: a line with the name of a kind, the number of bytes that follow it, and JSON.
+
+The bytes are the bodies of results, one after the other, as long as the reports in the JSON say.
 
 A worker may have been taken over by what it decodes; that is what the fences are for. So the front takes nothing from
 it but plain values of known kinds. Python's own serialization (pickle) would run whatever a worker asks for, in the
@@ -7,11 +9,12 @@ process that holds the credentials. The other way, from the front to a worker, i
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
@@ -23,8 +26,12 @@ from proxy.imaging.tasks import Greeting, Inspected, Together
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+T = TypeVar("T")
+
 LONGEST = 1 << 20
 """Bytes of a line. A report is some hundred, and nobody asks for a thousand pictures of one original."""
+MOST_ENCLOSED = 8 << 20
+"""Bytes that may follow a line: more than workers enclose (`scratch.py`)."""
 
 
 class TaskFailed(Exception):
@@ -64,29 +71,69 @@ class _Outcomes:
     resident_bytes: int
 
 
+_COUNT = re.compile(rb"[0-9]{1,8}")
 _KINDS = (Greeting, Inspected, RenderReport, _Outcomes, _Refused, _Unadmitted, _Failed)
 _ERRORS = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ProxyError)}
 
 
 def write_answer(answer: object) -> bytes:
-    """The line of what a task returned or raised."""
-    plain = _plain(answer)
-    line = b"%b %b\n" % (type(plain).__name__.encode(), orjson.dumps(plain))
+    """The line of what a task returned or raised, and what follows it."""
+    plain, bodies = _plain(answer), list[bytes]()
+
+    def enclose(body: object) -> str:
+        if not isinstance(body, bytes):
+            raise TypeError(f"{type(body).__name__} does not travel")
+        bodies.append(body)
+        return ""
+
+    said = orjson.dumps(plain, default=enclose)
+    line = b"%b %d %b\n" % (type(plain).__name__.encode(), sum(map(len, bodies)), said)
     if len(line) > LONGEST:
         raise ValueError(f"an answer of {len(line)} bytes is longer than the {LONGEST} allowed")
-    return line
+    return b"".join((line, *bodies))
 
 
-def read_answer(line: bytes) -> object:
+def enclosed_bytes(line: bytes) -> int:
+    """How many bytes follow this line; StrangeAnswer if it does not say, or too many."""
+    count = line.split(b" ", 2)[1:2]
+    if not count or not _COUNT.fullmatch(count[0]) or int(count[0]) > MOST_ENCLOSED:
+        raise StrangeAnswer("a render worker's answer does not say what follows it")
+    return int(count[0])
+
+
+def read_answer(line: bytes, enclosed: bytes = b"") -> object:
     """What the task returned; raises what it raised, or StrangeAnswer."""
-    kind, _, body = line.partition(b" ")
+    kind, _, rest = line.partition(b" ")
     reader = _readers().get(kind)
     if reader is None or not line.endswith(b"\n"):
         raise StrangeAnswer("a render worker's answer is of no known kind, or not whole")
     try:
-        return _meant(reader.validate_json(body))
+        plain = reader.validate_json(rest.partition(b" ")[2])
     except ValueError as error:  # pydantic's
         raise StrangeAnswer("a render worker's answer is not what its kind has") from error
+    return _meant(_with_bodies(plain, memoryview(enclosed)))
+
+
+def _with_bodies(plain: object, enclosed: memoryview) -> object:
+    """The answer with the bodies that came after it, each where it belongs."""
+    left = enclosed
+
+    def filled(one: T) -> T:
+        nonlocal left
+        if not isinstance(one, RenderReport) or one.body is None:
+            return one
+        if one.body or not 0 <= one.size <= len(left):
+            raise StrangeAnswer("a render worker's answer has other bytes than it says")
+        body, left = bytes(left[: one.size]), left[one.size :]
+        return replace(one, body=body)
+
+    if isinstance(plain, _Outcomes):
+        plain = replace(plain, outcomes=tuple(map(filled, plain.outcomes)))
+    else:
+        plain = filled(plain)
+    if left:
+        raise StrangeAnswer("a render worker's answer has more bytes than it says")
+    return plain
 
 
 def _plain(answer: object) -> object:

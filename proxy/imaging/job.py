@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from proxy.plan.animation import OverBudget
 from proxy.plan.operations import Operation
@@ -63,7 +64,7 @@ class RenderJob:
     path: str
     """Of the staged original on the local disk."""
     result_path: str
-    """Where the worker writes the result: a file, not the pipe, so that a killed worker leaves no half message."""
+    """Where the result lies in the end, if it is too large to go with the report."""
     operations: tuple[Operation, ...]
     output: Output
     limits: RenderLimits
@@ -83,7 +84,7 @@ class RenderJob:
 
 @dataclass(frozen=True, slots=True)
 class RenderReport:
-    """What a worker says of a finished render; the bytes lie at the job's `result_path`."""
+    """What a worker says of a finished render."""
 
     format: Format
     """What the target was settled to."""
@@ -104,6 +105,12 @@ class RenderReport:
     """The qualities that were searched for, by format."""
     header: SourceInfo | None = None
     """What the original's header says, where the job did not know."""
+    body: bytes | None = None
+    """The result itself, if it is small; otherwise it lies at the job's `result_path`."""
+
+    def read_body(self, result_path: str | Path) -> bytes:
+        """The result from wherever it is; blocks if that is a file."""
+        return self.body if self.body is not None else Path(result_path).read_bytes()
 
 
 class NotAdmitted(Exception):

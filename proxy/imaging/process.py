@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection
 from typing import TypeVar, cast
 
 from proxy.errors import DeadlinePassed
-from proxy.imaging.answers import LONGEST, StrangeAnswer, read_answer
+from proxy.imaging.answers import LONGEST, StrangeAnswer, enclosed_bytes, read_answer
 from proxy.imaging.fences import Fences
 from proxy.imaging.nursery import BareProcess, nursery
 from proxy.imaging.serving import serve
@@ -66,7 +66,9 @@ class Line:
         """What the task returns or raises; WorkerLost if no answer comes, or a strange one."""
         self._speaking.write(pickle.dumps((task, args)))
         try:
-            return cast("T", read_answer(await self._answers.readuntil()))
+            line = await self._answers.readuntil()
+            enclosed = await self._answers.readexactly(enclosed_bytes(line))
+            return cast("T", read_answer(line, enclosed))
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise WorkerLost("the worker died") from error
         except (StrangeAnswer, asyncio.LimitOverrunError) as error:

@@ -17,7 +17,6 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pyvips
 
@@ -28,6 +27,7 @@ from proxy.imaging.library import translated
 from proxy.imaging.loading import load, load_jpeg
 from proxy.imaging.picture import Picture
 from proxy.imaging.scaling import scale_to
+from proxy.imaging.scratch import remove
 from proxy.imaging.sizes import MOST_DECODED, begin
 from proxy.imaging.transform import render
 from proxy.plan.geometry import Size
@@ -92,7 +92,7 @@ def _again(report: RenderReport, path: str, job: RenderJob) -> RenderReport:
         try:
             shutil.copyfile(path, job.result_path)
         except BaseException:
-            Path(job.result_path).unlink(missing_ok=True)
+            remove(job.result_path)
             raise
     return replace(report, decode_seconds=0.0, encode_seconds=0.0)
 

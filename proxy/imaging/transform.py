@@ -39,6 +39,7 @@ from proxy.imaging.picture import Picture
 from proxy.imaging.reports import write_report
 from proxy.imaging.saving import HOLDS_EXIF, HOLDS_PROFILE, HOLDS_XMP, plain_jpeg, save
 from proxy.imaging.scaling import scale_to
+from proxy.imaging.scratch import remove
 from proxy.imaging.searching import USUAL_TRIES
 from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
@@ -73,7 +74,7 @@ def render(job: RenderJob, info: SourceInfo | None = None, pixels: Load = load, 
     try:
         return _render(job, info, pixels, pace)
     except BaseException:
-        Path(job.result_path).unlink(missing_ok=True)
+        remove(job.result_path)
         raise
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pyvips
 
-from proxy.errors import OriginalTooLarge
+from proxy.errors import OriginalTooLarge, ProxyError
 from proxy.imaging import library
 from proxy.imaging.death import die_with_parent
 from proxy.imaging.fences import Fences, new_task, raise_fences
@@ -27,6 +27,7 @@ from proxy.imaging.inspect import inspect, inspect_opened
 from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.loading import load
 from proxy.imaging.memory import needed_bytes
+from proxy.imaging.scratch import Scratch, handed_over
 from proxy.imaging.tasks import Greeting, Inspected, Together
 from proxy.imaging.together import render_each
 from proxy.imaging.transform import render
@@ -67,6 +68,7 @@ class _Worker:
 
     fences = Fences()
     held: tuple[str, ...] = ()
+    scratch = Scratch()
 
 
 def warm_up() -> Greeting:
@@ -90,7 +92,9 @@ def render_job(job: RenderJob) -> RenderReport:
     """Render, as a task."""
     with _task():
         header, opened = _header((job,))
-        report = render(replace(job, header=header), pixels=partial(load, opened=opened))
+        with _Worker.scratch.of((job,)) as (here,):
+            report = render(replace(here, header=header), pixels=partial(load, opened=opened))
+            report = handed_over(report, here, job)
         return replace(report, resident_bytes=resident_bytes(), header=None if job.header else header)
 
 
@@ -98,10 +102,22 @@ def render_together(jobs: tuple[RenderJob, ...]) -> Together:
     """Render several pictures of one original, as a task; each may take as much CPU as one alone."""
     with _task():
         header, opened = _header(jobs)
-        outcomes = render_each(tuple(replace(job, header=header) for job in jobs), _new_share, opened=opened)
+        with _Worker.scratch.of(jobs) as here:
+            reports = render_each(tuple(replace(job, header=header) for job in here), _new_share, opened=opened)
+            outcomes = tuple(map(_handed_over, reports, here, jobs))
         if jobs[0].header is None:
             outcomes = tuple(replace(one, header=header) if isinstance(one, RenderReport) else one for one in outcomes)
         return Together(outcomes, resident_bytes())
+
+
+def _handed_over(outcome: RenderReport | ProxyError, written: RenderJob, job: RenderJob) -> RenderReport | ProxyError:
+    """One of several; what cannot be handed over is that one's failure."""
+    if isinstance(outcome, ProxyError):
+        return outcome
+    try:
+        return handed_over(outcome, written, job)
+    except ProxyError as error:
+        return error
 
 
 def _header(jobs: tuple[RenderJob, ...]) -> tuple[SourceInfo, pyvips.Image | None]:

@@ -100,7 +100,7 @@ class RenderWorkers:
         return inspected.info
 
     async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:  # noqa: ASYNC109 -- the time for all of it
-        """Render; the bytes are then at the job's `result_path`, and on any failure nothing is."""
+        """Render; the result is in the report or at the job's `result_path`, where on any failure nothing is."""
 
         def discard() -> None:
             Path(job.result_path).unlink(missing_ok=True)

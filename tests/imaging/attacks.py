@@ -125,7 +125,13 @@ def order_the_front(job: RenderJob) -> RenderReport:
 
 def name_a_class(job: RenderJob) -> RenderReport:
     """Answer with an error that the front does not know as one."""
-    os.write(_to_the_front(), b'_Refused {"error":"Path","message":"/etc/passwd"}\n')
+    os.write(_to_the_front(), b'_Refused 0 {"error":"Path","message":"/etc/passwd"}\n')
+    return report(job)
+
+
+def promise_too_much(job: RenderJob) -> RenderReport:
+    """Answer with more to follow than the front should keep."""
+    os.write(_to_the_front(), b"RenderReport 99999999 {}\n" + bytes(1 << 16))
     return report(job)
 
 

@@ -9,7 +9,15 @@ import pytest
 
 from proxy import errors
 from proxy.errors import CannotRender, Overloaded, ProxyError
-from proxy.imaging.answers import LONGEST, StrangeAnswer, TaskFailed, read_answer, write_answer
+from proxy.imaging.answers import (
+    LONGEST,
+    MOST_ENCLOSED,
+    StrangeAnswer,
+    TaskFailed,
+    enclosed_bytes,
+    read_answer,
+    write_answer,
+)
 from proxy.imaging.job import NotAdmitted, RenderReport, SourceInfo
 from proxy.imaging.tasks import Greeting, Inspected, Together
 from proxy.plan.output import Format
@@ -18,7 +26,14 @@ HEADER = SourceInfo(Format.JPEG, 4000, 3000, 1, 3, False, 6, True, 36_000_000)
 REPORT = RenderReport(
     Format.AVIF, 1234, 400, 300, 1, 0.0125, 0.5, 1 << 33, ("größer\nals", ""), "text/css", ((Format.WEBP, 80),), HEADER
 )
+WITH_BODY = replace(REPORT, size=5, body=b"\n\x00{} ")
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProxyError)]
+
+
+def parts(answer: bytes) -> tuple[bytes, bytes]:
+    """The line, and what follows it."""
+    line, end, enclosed = answer.partition(b"\n")
+    return line + end, enclosed
 
 
 @pytest.mark.parametrize(
@@ -35,8 +50,24 @@ def test_answers_come_back(answer: object) -> None:
     """Of every kind, equal and of the same types, on one line whatever is in it."""
     line = write_answer(answer)
 
-    assert line.count(b"\n") == 1
+    assert (line.count(b"\n"), enclosed_bytes(line)) == (1, 0)
     assert repr(read_answer(line)) == repr(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        WITH_BODY,
+        replace(REPORT, size=0, body=b""),
+        Together((WITH_BODY, REPORT, replace(REPORT, size=1, body=b"\n")), 0),
+    ],
+)
+def test_results_come_along(answer: object) -> None:
+    """After the line, whatever is in them; among several, each goes to its own report."""
+    line, enclosed = parts(write_answer(answer))
+
+    assert enclosed_bytes(line) == len(enclosed)
+    assert repr(read_answer(line, enclosed)) == repr(answer)
 
 
 @pytest.mark.parametrize("kind", ERRORS)
@@ -101,9 +132,10 @@ def test_other_errors_are_told() -> None:
         b"\n",
         b"{}\n",
         b"RenderReport\n",
-        b"RenderReport {}\n",
-        b"Greeting null\n",
-        b'Greeting {"versions":1,"resident_bytes":"x","fences":[]}\n',
+        b"RenderReport 0\n",
+        b"RenderReport 0 {}\n",
+        b"Greeting 0 null\n",
+        b'Greeting 0 {"versions":1,"resident_bytes":"x","fences":[]}\n',
         write_answer(REPORT)[:-1],
         write_answer(REPORT)[:-2] + b"\n",
         write_answer(REPORT).replace(b'"avif"', b'"exe"'),
@@ -112,13 +144,43 @@ def test_other_errors_are_told() -> None:
         write_answer(CannotRender("no")).replace(b"CannotRender", b"annotations"),
         pickle.dumps(REPORT) + b"\n",
         b"\xff\xfe \x00\n",
-        b"Greeting " + b"[" * 100_000 + b"\n",
+        b"Greeting 0 " + b"[" * 100_000 + b"\n",
     ],
 )
 def test_anything_else_is_strange(line: bytes) -> None:
     """Half a line, another kind, other fields, no error of ours, a pickle: none of it is an answer."""
     with pytest.raises(StrangeAnswer):
         read_answer(line)
+
+
+@pytest.mark.parametrize("count", [b"", b"-1", b"+1", b"1_0", b" 1", b"1.0", b"9" * 4000, b"%d" % (MOST_ENCLOSED + 1)])
+def test_what_follows_is_bounded(count: bytes) -> None:
+    """How much a front reads after a line is a number, and not more than it allows."""
+    with pytest.raises(StrangeAnswer):
+        enclosed_bytes(b"RenderReport " + count + b" {}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "enclosed"),
+    [
+        (write_answer(REPORT), b"more"),
+        (parts(write_answer(WITH_BODY))[0], b"four"),
+        (parts(write_answer(WITH_BODY))[0], b"sixsix"),
+        (parts(write_answer(WITH_BODY))[0].replace(b'"size":5', b'"size":-1'), b"fives"),
+        (parts(write_answer(WITH_BODY))[0].replace(b'"body":""', b'"body":"body"'), b"fives"),
+        (parts(write_answer(WITH_BODY))[0].replace(b'"body":""', b'"body":5'), b"fives"),
+    ],
+)
+def test_other_bytes_than_it_says(line: bytes, enclosed: bytes) -> None:
+    """A body is as long as its report says and comes after the line: anything else is no answer."""
+    with pytest.raises(StrangeAnswer):
+        read_answer(line, enclosed)
+
+
+def test_only_bodies_come_along() -> None:
+    """What JSON does not have is a mistake of the worker's."""
+    with pytest.raises(TypeError, match="set"):
+        write_answer(Greeting({1}, 0, ()))  # type: ignore[arg-type]
 
 
 def test_an_answer_is_bounded() -> None:

@@ -86,10 +86,10 @@ async def test_rendering_goes_on(job: RenderJob, target: Target) -> None:
     job = RenderJob(job.path, job.result_path, (*job.operations, Text("text 字")), Output(target), job.limits)
     async with fenced(folder_of(job), attacks.render) as workers:
         await workers.inspect(job.path, timeout=10)
-        await workers.run(job, timeout=10)
+        report = await workers.run(job, timeout=10)
 
-    assert decoded(Path(job.result_path).read_bytes()).size == (30, 20)
-    assert sorted(path.name for path in folder_of(job).iterdir()) == ["original", "result"]
+    assert decoded(report.read_body(job.result_path)).size == (30, 20)
+    assert [path.name for path in folder_of(job).iterdir()] == ["original"]  # the result came with the report
 
 
 @pytest.mark.parametrize("attack", [attacks.connect, attacks.talk_locally, attacks.run_a_program])
@@ -170,7 +170,9 @@ async def test_one_pipe_leads_out(job: RenderJob) -> None:
     assert Path(job.result_path).read_text() == "1"
 
 
-@pytest.mark.parametrize("attack", [attacks.order_the_front, attacks.name_a_class, attacks.never_end])
+@pytest.mark.parametrize(
+    "attack", [attacks.order_the_front, attacks.name_a_class, attacks.never_end, attacks.promise_too_much]
+)
 async def test_the_front_takes_no_orders(job: RenderJob, attack: Callable[[RenderJob], RenderReport]) -> None:
     """What a worker answers is no code and no endless line: the worker is replaced, the picture refused."""
     async with fenced(folder_of(job), attack) as workers:
@@ -250,4 +252,4 @@ async def test_killed_in_the_middle(job: RenderJob) -> None:
                     os.kill(pid, 9)
         await asyncio.gather(render, return_exceptions=True)
 
-    assert {path.name for path in folder_of(job).iterdir()} <= {"original", "result"}
+    assert [path.name for path in folder_of(job).iterdir()] == ["original"]  # the result came with the report

@@ -84,7 +84,7 @@ async def test_inspect_and_render(job: RenderJob) -> None:
         report = await workers.run(job, timeout=5)
 
         assert (info.width, info.height) == (300, 200)
-        assert decoded(Path(job.result_path).read_bytes()).size == (report.width, report.height) == (30, 20)
+        assert decoded(report.read_body(job.result_path)).size == (report.width, report.height) == (30, 20)
         assert report.resident_bytes > 10 << 20
         assert "libvips-8" in workers.versions
         assert f"pixels-{PIXELS_REVISION} " in workers.versions
@@ -136,9 +136,9 @@ async def test_a_large_job_travels_whole(job: RenderJob) -> None:
     """More than a pipe holds at once reaches the worker, which reads it in pieces."""
     path = "/".join(["x" * 255] * 2000)
     async with running() as workers:
-        await workers.run(replace(job, overlays=(("mark", path),)), timeout=5)
+        report = await workers.run(replace(job, overlays=(("mark", path),)), timeout=5)
 
-        assert decoded(Path(job.result_path).read_bytes()).size == (30, 20)
+        assert decoded(report.read_body(job.result_path)).size == (30, 20)
 
 
 async def test_a_start_that_nobody_waits_for() -> None:
@@ -195,9 +195,9 @@ async def test_crash_is_retried_once(job: RenderJob) -> None:
     async with running(task=stunts.crash_once) as workers:
         before = workers.pids()
 
-        await workers.run(job, timeout=10)
+        report = await workers.run(job, timeout=10)
 
-        assert decoded(Path(job.result_path).read_bytes()).size == (30, 20)
+        assert decoded(report.read_body(job.result_path)).size == (30, 20)
         assert workers.pids() != before
         assert (workers.statistics.crashes, workers.statistics.restarts) == (1, 1)
 
