@@ -14,7 +14,7 @@ from bench.report import Report
 from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits
 from proxy.imaging.process import start_process
-from proxy.imaging.tasks import Tasks
+from proxy.imaging.tasks import Setup, Tasks
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Output, Target
 
@@ -56,7 +56,7 @@ def fences(repeats: int, renders: int) -> Report:
 async def _measure(kind: Fences, original: Path, renders: int) -> tuple[float, float, tuple[str, ...]]:
     """Seconds for a start, seconds for a render, and the fences that held."""
     started = time.perf_counter()
-    process = await start_process(Tasks(), svg=False, fences=kind)
+    process = await start_process(Tasks(), Setup(fences=kind))
     start = time.perf_counter() - started
     job = RenderJob(
         str(original),

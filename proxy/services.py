@@ -28,6 +28,7 @@ from proxy.delivery.saving import Saver
 from proxy.delivery.staging import Staging
 from proxy.delivery.turns import Turns
 from proxy.fleet.base import Ears, Fleet
+from proxy.imaging.allocator import kept_bytes
 from proxy.imaging.workers import RenderWorkers
 from proxy.metrics import Metrics
 from proxy.places import connect_saver, connect_stores, fleet_of
@@ -110,6 +111,7 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
             max_tasks=settings.worker_max_tasks,
             max_memory_bytes=settings.worker_max_memory,
             fences=worker_fences(settings, staging.directory),
+            kept_bytes=kept_bytes(settings.memory_budget, settings.render_workers),
         )
         # First the way back: a start that fails half-way must not leave processes behind.
         stack.push_async_callback(workers.close)

@@ -26,10 +26,9 @@ from typing import TypeVar, cast
 
 from proxy.errors import DeadlinePassed
 from proxy.imaging.answers import LONGEST, StrangeAnswer, enclosed_bytes, read_answer
-from proxy.imaging.fences import Fences
 from proxy.imaging.nursery import BareProcess, nursery
 from proxy.imaging.serving import serve
-from proxy.imaging.tasks import Greeting, Tasks
+from proxy.imaging.tasks import Greeting, Setup, Tasks
 
 T = TypeVar("T")
 _Birth = tuple[BareProcess, Connection, Connection]
@@ -185,7 +184,7 @@ class RenderProcess:
             self._gone.set_result(None)
 
 
-async def start_process(tasks: Tasks, *, svg: bool, fences: Fences) -> RenderProcess:
+async def start_process(tasks: Tasks, setup: Setup) -> RenderProcess:
     """Start a worker and see it render its first picture."""
     context = nursery()
     # From this thread, which lives as long as the front does: the fork server is told to die with its parent thread.
@@ -194,7 +193,7 @@ async def start_process(tasks: Tasks, *, svg: bool, fences: Fences) -> RenderPro
     def bear() -> _Birth:
         answers, to_answer = context.Pipe(duplex=False)
         to_hear, tasks_go = context.Pipe(duplex=False)
-        process = context.Process(target=serve, args=(to_hear, to_answer, tasks.start, svg, fences), daemon=True)
+        process = context.Process(target=serve, args=(to_hear, to_answer, tasks.start, setup), daemon=True)
         try:
             process.start()
         except BaseException:
@@ -210,7 +209,7 @@ async def start_process(tasks: Tasks, *, svg: bool, fences: Fences) -> RenderPro
     birth = asyncio.ensure_future(asyncio.to_thread(bear))
     try:
         process, answers, tasks_go = await asyncio.shield(birth)
-        worker = RenderProcess(process, await _connect(answers, tasks_go), fences.cpu_seconds or math.inf)
+        worker = RenderProcess(process, await _connect(answers, tasks_go), setup.fences.cpu_seconds or math.inf)
     except BaseException:
         birth.add_done_callback(_kill_unseen)
         raise

@@ -13,9 +13,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from proxy.imaging.allocator import give_back
 from proxy.imaging.answers import write_answer
-from proxy.imaging.fences import Fences
+from proxy.imaging.tasks import Setup
 
+_IDLE_SECONDS = 1.0
+"""Without a task for so long, a worker gives back the memory that it kept for the next."""
 _INHERITED = range(3, 256)
 """Descriptors among which there may be pipes of others: all beyond standard input and output."""
 
@@ -23,17 +26,18 @@ _INHERITED = range(3, 256)
 def serve(
     to_hear: Connection,
     to_answer: Connection,
-    start: Callable[[bool, Fences], None],
-    svg: bool,  # noqa: FBT001 -- positions travel
-    fences: Fences,
+    start: Callable[[Setup], None],
+    setup: Setup,
 ) -> None:
     """Be a render worker: the main function of its process."""
     _silence(to_answer.fileno())
     # As files: pickle reads from one just what it needs, and a line goes out in one call.
     with open(to_hear.fileno(), "rb", closefd=False) as tasks, open(to_answer.fileno(), "wb", closefd=False) as answers:
-        start(svg, fences)
+        start(setup)
         with suppress(EOFError, OSError):  # the front is gone
             while True:
+                if not to_hear.poll(_IDLE_SECONDS):
+                    give_back()
                 task, args = pickle.load(tasks)  # noqa: S301 -- from the front
                 answers.write(_do(task, args))
                 answers.flush()

@@ -7,11 +7,23 @@ sockets. So the imports of this module are inside its functions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.errors import ProxyError
+from proxy.imaging.allocator import LEAST_KEPT
 from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a worker is told when it starts."""
+
+    svg: bool = False
+    """Whether it is to open SVG."""
+    fences: Fences = field(default_factory=Fences)
+    kept_bytes: int = LEAST_KEPT
+    """How much freed memory it keeps while it is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,11 @@ class Together:
     resident_bytes: int
 
 
-def start(svg: bool, fences: Fences) -> None:  # noqa: FBT001 -- positions travel
+def start(setup: Setup) -> None:
     """Make this process a render worker."""
     from proxy.imaging import worker  # noqa: PLC0415 -- see above
 
-    worker.start(svg=svg, fences=fences)
+    worker.start(setup)
 
 
 def warm_up() -> Greeting:
@@ -79,7 +91,7 @@ def render_together(jobs: tuple[RenderJob, ...]) -> Together:
 class Tasks:
     """What a worker can be asked; tests put tasks in here that crash, hang or grow."""
 
-    start: Callable[[bool, Fences], None] = start
+    start: Callable[[Setup], None] = start
     warm_up: Callable[[], Greeting] = warm_up
     inspect: Callable[[str, RenderLimits], Inspected] = inspect_original
     render: Callable[[RenderJob], RenderReport] = render_job

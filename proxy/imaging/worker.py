@@ -6,10 +6,8 @@ may be killed at any moment.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +18,7 @@ from pathlib import Path
 import pyvips
 
 from proxy.errors import OriginalTooLarge, ProxyError
-from proxy.imaging import library
+from proxy.imaging import allocator, library
 from proxy.imaging.death import die_with_parent
 from proxy.imaging.fences import Fences, new_task, raise_fences
 from proxy.imaging.inspect import inspect, inspect_opened
@@ -28,21 +26,16 @@ from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport
 from proxy.imaging.loading import load
 from proxy.imaging.memory import needed_bytes
 from proxy.imaging.scratch import Scratch, handed_over
-from proxy.imaging.tasks import Greeting, Inspected, Together
+from proxy.imaging.tasks import Greeting, Inspected, Setup, Together
 from proxy.imaging.together import render_each
 from proxy.imaging.transform import render
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Output, Target
 
 _NICENESS = 10
-_M_ARENA_MAX = -8
-_M_MMAP_THRESHOLD = -3
-_M_TRIM_THRESHOLD = -1
-_KEPT_BYTES = 16 << 20
-"""Smaller buffers come from memory that a worker keeps, and of that it keeps no more than this unused."""
 
 
-def start(*, svg: bool, fences: Fences) -> None:
+def start(setup: Setup) -> None:
     """Make this process a render worker."""
     # The front decides when a worker ends; a signal to the whole group (a terminal's Ctrl-C, an init system's stop)
     # must not tear renders that the front still wants to deliver.
@@ -51,16 +44,9 @@ def start(*, svg: bool, fences: Fences) -> None:
     die_with_parent()
     # Where there is no processor to spare, the front goes first: hits and refusals must not wait for renders.
     os.nice(_NICENESS)
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_ARENA_MAX, 2)  # libvips' threads would each keep an arena of freed memory
-        # glibc raises both thresholds with each large buffer it frees, up to keeping 64 MB: 150 MB after seventy photos
-        # at 1200 px, where 90 are enough. A threshold of 1 MB left 79 and cost a tenth more CPU, for pages to be had
-        # anew from the kernel.
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-    library.start(svg=svg)
-    _Worker.fences, _Worker.held = fences, raise_fences(fences)
+    allocator.keep(setup.kept_bytes)
+    library.start(svg=setup.svg)
+    _Worker.fences, _Worker.held = setup.fences, raise_fences(setup.fences)
 
 
 class _Worker:

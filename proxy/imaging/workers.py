@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from proxy.errors import DeadlinePassed, Overloaded, ProxyError, RenderCrashed, TooCostly
+from proxy.imaging.allocator import LEAST_KEPT
 from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.process import RenderProcess, WorkerLost, WorkerSpent, start_process
 from proxy.imaging.slot import Slot, WorkerStatistics
-from proxy.imaging.tasks import Inspected, Tasks, Together
+from proxy.imaging.tasks import Inspected, Setup, Tasks, Together
 
 __all__ = ["RenderWorkers", "WorkerStatistics"]
 
@@ -54,6 +55,7 @@ class RenderWorkers:
         max_tasks: int = 2000,
         max_memory_bytes: int = 512 << 20,
         fences: Fences | None = None,
+        kept_bytes: int = LEAST_KEPT,
         tasks: Tasks | None = None,
     ) -> None:
         self.versions = ""
@@ -63,7 +65,7 @@ class RenderWorkers:
         self._limits = limits
         self._max_tasks = max_tasks
         self._max_memory_bytes = max_memory_bytes
-        self._fences = fences or Fences()
+        self._setup = Setup(limits.svg, fences or Fences(), kept_bytes)
         self._tasks = tasks or Tasks()
         self._slots = [Slot(number) for number in range(count)]
         # Mutable state: a slot is busy, idle (in this list, the latest used last) or being given a new process.
@@ -295,7 +297,7 @@ class RenderWorkers:
             self._own(retired.end())
 
     async def _start_process(self) -> RenderProcess:
-        return await start_process(self._tasks, svg=self._limits.svg, fences=self._fences)
+        return await start_process(self._tasks, self._setup)
 
     def _own(self, work: Coroutine[object, object, R]) -> asyncio.Task[R]:
         """Run in the background, to be waited for at the end."""

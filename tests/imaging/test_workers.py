@@ -20,11 +20,10 @@ import pytest
 
 from proxy.errors import DeadlinePassed, NotAnImage, Overloaded, RenderCrashed
 from proxy.imaging.answers import TaskFailed
-from proxy.imaging.fences import Fences
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.library import PIXELS_REVISION
 from proxy.imaging.process import start_process
-from proxy.imaging.tasks import Tasks
+from proxy.imaging.tasks import Setup, Tasks
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Output, Target
@@ -148,7 +147,7 @@ async def test_a_start_that_nobody_waits_for() -> None:
     before, descriptors = set(psutil.Process().children(recursive=True)), open_files()
 
     for seconds in (0, 0.001, 0.01, 0.03, 0.1):
-        start = asyncio.create_task(start_process(Tasks(), svg=False, fences=Fences()))
+        start = asyncio.create_task(start_process(Tasks(), Setup()))
         await asyncio.sleep(seconds)
         start.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -169,7 +168,7 @@ async def test_a_start_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(asyncio.get_running_loop(), "connect_write_pipe", fail)
     with pytest.raises(OSError, match="too many"):
-        await start_process(Tasks(), svg=False, fences=Fences())
+        await start_process(Tasks(), Setup())
 
     await until(lambda: set(psutil.Process().children(recursive=True)) <= before)
     await until(lambda: open_files() <= descriptors)
