@@ -39,7 +39,7 @@ yet loaded the decoder."""
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What runs the contenders of one repeat."""
+    """What runs the contenders."""
 
     generator: Generator
     workers: Workers
@@ -64,23 +64,26 @@ class Cold:
         self.failures: dict[str, int] = defaultdict(int)
 
     def measure(self, repeats: int, rounds: int) -> None:
-        """Every repeat with a fresh imgbang; the order of the contenders changes with each."""
+        """All contenders live through all repeats; their order changes with each."""
         names = [FLOOR, LIBVIPS, IMGBANG, *self._peers]
-        with Generator() as generator, Workers(WORKERS) as workers:
-            for number, order in enumerate(turns(names, repeats)):
-                env = {**NO_CACHES, "IMGBANG_RENDER_WORKERS": str(WORKERS)}
-                with start_imgbang(self._home / f"imgbang-{number}", self.photos.root, env) as server:
-                    tools = Tools(generator, workers, server)
-                    self._warm_up(tools)
-                    for box in BOXES:
-                        keys = self._jpegs.rounds(rounds)
-                        for name in order:
-                            self._once(name, box, keys, tools)
-                    self._once_others(order, tools)
+        env = {**NO_CACHES, "IMGBANG_RENDER_WORKERS": str(WORKERS)}
+        with (
+            Generator() as generator,
+            Workers(WORKERS) as workers,
+            start_imgbang(self._home / "imgbang", self.photos.root, env) as server,
+        ):
+            tools = Tools(generator, workers, server)
+            self._warm_up(tools)
+            for order in turns(names, repeats):
+                for box in BOXES:
+                    keys = self._jpegs.rounds(rounds)
+                    for name in order:
+                        self._once(name, box, keys, tools)
+                self._once_others(order, tools)
 
     def _warm_up(self, tools: Tools) -> None:
         keys = self._jpegs.rounds(_WARM_ROUNDS)
-        paths = [self.photos.root / key for key in keys[: self.images]]  # those processes live through all repeats
+        paths = [self.photos.root / key for key in keys]
         tools.workers.run(decode, paths, BOXES[1])
         tools.workers.run(thumbnail, paths, BOXES[1])
         tools.generator.closed(

@@ -28,9 +28,8 @@ _LARGE_PIXELS = 8_000_000
 _LEAST_PAGES = 30
 """In each run of a kind: with ten, who has the last page to make counts, for libvips has a fifth of one."""
 _WARM_PAGES = 50
-"""Of each kind, before anything is measured: over the first fifty, a page falls from 81 to 63 ms of CPU, while memory is
-given out for the first time and the interpreter learns. The processes that libvips is measured in live through all
-repeats, and are warm after the first."""
+"""Of each kind and for each contender, before anything is measured: memory is given out for the first time and the
+interpreter learns. Both live through all repeats then, as they would in service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +78,25 @@ def _measure(
 ) -> dict[tuple[str, str], list[Work]]:
     names = {kind.name: ColdNames(photos, list(kind.photos)) for kind in kinds}
     works: dict[tuple[str, str], list[Work]] = defaultdict(list)
-    with Generator() as generator, Workers(WORKERS) as workers:
-        for number, order in enumerate(turns([LIBVIPS, IMGBANG], repeats)):
-            env = {**NO_CACHES, "IMGBANG_RENDER_WORKERS": str(WORKERS)}
-            with start_imgbang(home / f"imgbang-{number}", photos.root, env) as server:
-                for kind in kinds:
-                    warm = names[kind.name].rounds(-(-_WARM_PAGES // len(kind.photos)))
-                    _ask(generator, server, warm, connections)
-                    if number == 0:
-                        _render(workers, [photos.root / key for key in warm[: len(kind.photos)]])
-                    keys = names[kind.name].rounds(max(rounds, -(-_LEAST_PAGES // len(kind.photos))))
-                    for name in order:
-                        if name == LIBVIPS:
-                            work = _render(workers, [photos.root / key for key in keys])
-                        else:
-                            work = _ask(generator, server, keys, connections)
-                        works[name, kind.name].append(work)
+    env = {**NO_CACHES, "IMGBANG_RENDER_WORKERS": str(WORKERS)}
+    with (
+        Generator() as generator,
+        Workers(WORKERS) as workers,
+        start_imgbang(home / "imgbang", photos.root, env) as server,
+    ):
+        for kind in kinds:
+            warm = names[kind.name].rounds(-(-_WARM_PAGES // len(kind.photos)))
+            _ask(generator, server, warm, connections)
+            _render(workers, [photos.root / key for key in warm])
+        for order in turns([LIBVIPS, IMGBANG], repeats):
+            for kind in kinds:
+                keys = names[kind.name].rounds(max(rounds, -(-_LEAST_PAGES // len(kind.photos))))
+                for name in order:
+                    if name == LIBVIPS:
+                        work = _render(workers, [photos.root / key for key in keys])
+                    else:
+                        work = _ask(generator, server, keys, connections)
+                    works[name, kind.name].append(work)
     return works
 
 
