@@ -31,28 +31,71 @@ class Reply(NamedTuple):
 FAILED = Reply(0, 0)
 
 
+class Answer:
+    """Reads an answer as it comes, in any pieces."""
+
+    def __init__(self) -> None:
+        self.closing = False
+        """Whether the server closes the connection after this answer."""
+        self._head = bytearray()
+        # While a body arrives: its reply, the bytes still missing, and the last bytes of a chunked one.
+        self._reply: Reply | None = None
+        self._missing = 0
+        self._tail: bytes | None = None
+
+    def feed(self, data: bytes) -> Reply | None:
+        """The reply, once it is whole."""
+        if self._reply is None:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return None
+            data = bytes(self._head[end + 4 :])
+            self._reply = self._begin(bytes(self._head[: end + 2]))
+        if self._tail is not None:
+            self._tail = (self._tail + data)[-5:]
+            return self._reply if self._tail == b"0\r\n\r\n" else None  # could also be chance, of 2**-40
+        if self._missing == _UNTIL_CLOSE:
+            return None
+        self._missing -= len(data)
+        return self._reply if self._missing <= 0 else None
+
+    def end(self) -> Reply:
+        """The reply that the end of the connection makes whole; `FAILED` if it does not."""
+        whole = self._missing == _UNTIL_CLOSE and self._tail is None
+        return self._reply if whole and self._reply is not None else FAILED
+
+    def _begin(self, head: bytes) -> Reply:
+        status = int(head[9:12])
+        length = _LENGTH.search(head)
+        self.closing = _CLOSE.search(head) is not None
+        if status in _BODILESS:
+            self._missing = 0
+        elif length is not None:
+            self._missing = int(length[1])
+        else:
+            self._missing = _UNTIL_CLOSE
+            self._tail = b"" if _CHUNKED.search(head) else None
+        return Reply(status, max(0, self._missing), _RETRY_AFTER.search(head) is not None)
+
+
 class Connection(asyncio.Protocol):
     """Asks one thing at a time."""
 
     def __init__(self) -> None:
         self.usable = False
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[Reply] | None = None
-        self._head = bytearray()
-        # While a body arrives: its reply, the bytes still missing, and the last bytes of a chunked one.
-        self._reply: Reply | None = None
-        self._missing = 0
-        self._tail: bytes | None = None
-        self._closing = False
+        self._reply: asyncio.Future[Reply] | None = None
+        self._answer = Answer()
 
     def ask(self, data: bytes) -> asyncio.Future[Reply]:
         """Send a request; the future is answered in any case, if need be with `FAILED`."""
-        self._answer = asyncio.get_running_loop().create_future()
+        self._reply, self._answer = asyncio.get_running_loop().create_future(), Answer()
         if self._transport is None or not self.usable:
-            self._answer.set_result(FAILED)
+            self._reply.set_result(FAILED)
         else:
             self._transport.write(data)
-        return self._answer
+        return self._reply
 
     def close(self) -> None:
         """Close the connection."""
@@ -67,48 +110,35 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.usable = False
-        if self._answer is not None and not self._answer.done():
-            whole = self._reply is not None and self._missing == _UNTIL_CLOSE and self._tail is None and exc is None
-            self._answer.set_result(self._reply if whole and self._reply is not None else FAILED)
+        self._settle(FAILED if exc is not None else self._answer.end())
 
     def data_received(self, data: bytes) -> None:
-        if self._reply is None:
-            self._head += data
-            end = self._head.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            data = bytes(self._head[end + 4 :])
-            self._begin(bytes(self._head[: end + 2]))
-            self._head.clear()
-        if self._tail is not None:
-            self._tail = (self._tail + data)[-5:]
-            if self._tail == b"0\r\n\r\n":  # could also end a binary chunk by chance of 2**-40
-                self._finish()
-        elif self._missing != _UNTIL_CLOSE:
-            self._missing -= len(data)
-            if self._missing <= 0:
-                self._finish()
+        reply = self._answer.feed(data)
+        if reply is not None:
+            if self._answer.closing:
+                self.close()
+            self._settle(reply)
 
-    def _begin(self, head: bytes) -> None:
-        status = int(head[9:12])
-        length = _LENGTH.search(head)
-        self._closing = _CLOSE.search(head) is not None
-        self._tail = None
-        if status in _BODILESS:
-            self._missing = 0
-        elif length is not None:
-            self._missing = int(length[1])
-        else:
-            self._missing = _UNTIL_CLOSE
-            self._tail = b"" if _CHUNKED.search(head) else None
-        self._reply = Reply(status, max(0, self._missing), _RETRY_AFTER.search(head) is not None)
+    def _settle(self, reply: Reply) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(reply)
 
-    def _finish(self) -> None:
-        reply, self._reply, self._tail = self._reply, None, None
-        if self._closing:
-            self.close()
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(reply or FAILED)
+
+class Encoder:
+    """Writes requests to one server; each is written once."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = f"{host}:{port}"
+        self._bytes: dict[Request, bytes] = {}
+
+    def __call__(self, request: Request) -> bytes:
+        """The bytes of a request."""
+        data = self._bytes.get(request)
+        if data is None:
+            lines = [f"GET {request.path} HTTP/1.1", f"Host: {self._host}", "Accept: */*"]
+            lines += [f"{name}: {value}" for name, value in request.headers]
+            data = self._bytes[request] = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        return data
 
 
 class Pool:
@@ -117,7 +147,7 @@ class Pool:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._idle: list[Connection] = []
-        self._bytes: dict[Request, bytes] = {}
+        self._encode = Encoder(host, port)
 
     async def open(self, count: int) -> None:
         """Have so many connections ready."""
@@ -131,7 +161,7 @@ class Pool:
                 connection = await self._connect()
             except OSError:
                 return FAILED
-        reply = await connection.ask(self._encoded(request))
+        reply = await connection.ask(self._encode(request))
         if connection.usable:
             self._idle.append(connection)
         return reply
@@ -144,11 +174,3 @@ class Pool:
     async def _connect(self) -> Connection:
         _, connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
         return connection
-
-    def _encoded(self, request: Request) -> bytes:
-        data = self._bytes.get(request)
-        if data is None:
-            lines = [f"GET {request.path} HTTP/1.1", f"Host: {self._host}:{self._port}", "Accept: */*"]
-            lines += [f"{name}: {value}" for name, value in request.headers]
-            data = self._bytes[request] = ("\r\n".join(lines) + "\r\n\r\n").encode()
-        return data

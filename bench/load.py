@@ -23,8 +23,9 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from bench.client import Pool
+from bench.client import Pool, Reply
 from bench.figures import percentile
+from bench.timetable import Timetable
 from bench.workload import Request
 
 _NICENESS = -10
@@ -132,7 +133,10 @@ class _Recorder:
 
     async def ask(self, request: Request, due: float) -> None:
         late = self.elapsed - due
-        reply = await self.pool.ask(request)
+        self.note(request, due, late, await self.pool.ask(request))
+
+    def note(self, request: Request, due: float, late: float, reply: Reply) -> None:
+        """Write down what has just come back."""
         seconds = self.elapsed - due
         self.samples.append(Sample(request.kind, reply.status, due, seconds, reply.size, reply.retry_after, late))
 
@@ -163,21 +167,16 @@ def _closed(url: str, requests: Sequence[Request], connections: int, seconds: fl
 
 
 def _constant(url: str, arrivals: Sequence[tuple[float, Request]]) -> Run:
-    async def run() -> Run:
-        recorder = _Recorder(_pool(url))
-        recorder.restart()
-        asked = set[asyncio.Task[None]]()
-        for due, request in arrivals:
-            while (ahead := due - recorder.elapsed) > 0:
-                await asyncio.sleep(ahead)
-            task = asyncio.create_task(recorder.ask(request, due))
-            asked.add(task)
-            task.add_done_callback(asked.discard)
-        while asked:
-            await asyncio.wait(asked)
-        return recorder.finish()
+    recorder = _Recorder(_pool(url))
 
-    return uvloop.run(run())
+    def settle(request: Request, due: float, sent: float, reply: Reply) -> None:
+        recorder.note(request, due, sent - due, reply)
+
+    parts = urlsplit(url)
+    table = Timetable(parts.hostname or "127.0.0.1", parts.port or 80, settle)
+    recorder.restart()
+    table.run(arrivals, lambda: recorder.elapsed)
+    return recorder.finish()
 
 
 def _herd(url: str, request: Request, connections: int) -> Run:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +43,7 @@ from bench.overload import overload
 from bench.plot import line_plot, round_step
 from bench.soak import mixed_requests, soak
 from bench.start import start
+from bench.timetable import Timetable
 from bench.workload import BOXES, Box, ColdNames, Photos, Request, gather_photos, image_path, peer_paths
 from tests.pictures import coordinates, encoded
 
@@ -168,6 +171,31 @@ async def test_the_client_counts_answers() -> None:
                 got = await asyncio.wait_for(pool.ask(Request("x", target.decode())), 5)
                 assert got == expected, target
             pool.close()
+
+
+@pytest.mark.parametrize("apart", [0.005, 0.0])
+@pytest.mark.parametrize("pieces", ["whole", "bytewise"])
+async def test_the_timetable_counts_answers(pieces: str, apart: float) -> None:
+    """The same through the sender without an event loop, one request after the other and all at once."""
+    found: dict[str, Reply] = {}
+    arrivals = [(number * apart, Request("x", target.decode())) for number, target in enumerate(REPLIES)]
+    async with raw_server({"whole": whole, "bytewise": bytewise}[pieces]) as port, asyncio.timeout(5):
+        table = Timetable("127.0.0.1", port, lambda request, _due, _sent, reply: found.update({request.path: reply}))
+        began = time.perf_counter()
+        await asyncio.to_thread(table.run, arrivals, lambda: time.perf_counter() - began)
+
+    assert found == {target.decode(): reply for target, (_, reply) in REPLIES.items()}
+
+
+async def test_nobody_is_there() -> None:
+    """A server that does not answer the door fails every request, and a connection that it closed is not used again."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    statuses: list[int] = []
+    table = Timetable("127.0.0.1", port, lambda _request, _due, _sent, reply: statuses.append(reply.status))
+    table.run([(0.0, Request("x", "/")), (0.01, Request("x", "/"))], lambda: 1.0)
+
+    assert statuses == [0, 0]
 
 
 def whole(data: bytes) -> list[bytes]:
