@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from bench.figures import counted, middle, paired_ratio, turns
+from bench.figures import Ratio, counted, middle, paired_ratio, turns
 from bench.floor import DECODER, Work, Workers, decode, thumbnail
 from bench.load import Generator
 from bench.report import Report
@@ -194,7 +195,12 @@ def _row(run: Cold, box: str, name: str) -> list[object]:
     floor = paired_ratio(_rates(run, box, name), _rates(run, box, FLOOR))
     libvips = [work.cpu_ms for work in run.works[LIBVIPS, box]]
     by_cpu = paired_ratio(libvips, [work.cpu_ms for work in run.works[name, box]])
-    return [box, name, rate, _ratio(run, box, name), f"{floor.median:.2f}", cpu, front, f"{by_cpu.median:.2f}"]
+    return [box, name, rate, _ratio(run, box, name), f"{floor.median:.2f}", cpu, front, _of_libvips(by_cpu)]
+
+
+def _of_libvips(by_cpu: Ratio) -> str:
+    """As a cell; of a peer, no CPU is known."""
+    return "–" if math.isnan(by_cpu.median) else f"{by_cpu.median:.2f}"
 
 
 def _rates(run: Cold, box: str, name: str) -> list[float]:

@@ -31,7 +31,7 @@ T = TypeVar("T")
 LONGEST = 1 << 20
 """Bytes of a line. A report is some hundred, and nobody asks for a thousand pictures of one original."""
 MOST_ENCLOSED = 8 << 20
-"""Bytes that may follow a line: more than workers enclose (`scratch.py`)."""
+"""Bytes that may follow a line."""
 
 
 class TaskFailed(Exception):

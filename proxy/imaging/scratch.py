@@ -4,7 +4,8 @@ A thumbnail of some kilobytes that goes through the staging directory is a file 
 processes; and a directory on a disk costs what the disk costs. In memory nothing is left behind by a worker that dies.
 
 `memfd_create(2)` makes a file without a name; `/proc/self/fd/<number>` names it all the same, so whatever writes to a
-path writes there. The fences let it: Landlock does not rule over files of no mounted file system.
+path writes there. The fences let it: Landlock does not rule over files of no mounted file system. Where either is not
+to be had, results are written to their files at once.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from proxy.errors import CannotRender
+from proxy.imaging.answers import MOST_ENCLOSED
 from proxy.imaging.job import RenderJob, RenderReport
 from proxy.imaging.library import translated
 
-MOST_ENCLOSED = 1 << 20
-"""Bytes of a result that goes with the answer. A larger one goes through its file: more is not to be held in pipes."""
-_MOST_FILES = 8
+LARGEST = 1 << 20
+"""Bytes of a result that goes with the answer. A larger one is copied to its file, to be read in a thread."""
+_MOST_FILES = MOST_ENCLOSED // LARGEST
 """Results in memory at the same time; what is rendered together beyond that goes to its file at once."""
 
 
@@ -36,23 +38,37 @@ class Scratch:
     @contextmanager
     def of(self, jobs: Sequence[RenderJob]) -> Iterator[tuple[RenderJob, ...]]:
         """The jobs, writing to memory; as they are, where the system has no such files."""
-        count = min(len(jobs), _MOST_FILES) if hasattr(os, "memfd_create") else 0
-        while len(self._files) < count:
-            self._files.append(os.memfd_create("result"))
-        paths = [f"/proc/self/fd/{file}" for file in self._files[:count]]
-        here = [replace(job, result_path=path) for job, path in zip(jobs, paths, strict=False)]
+        wanted = min(len(jobs), _MOST_FILES)
+        while len(self._files) < wanted and (file := _new_file()) is not None:
+            self._files.append(file)
+        files = self._files[:wanted]
+        here = [replace(job, result_path=_path_of(file)) for job, file in zip(jobs, files, strict=False)]
         try:
-            yield (*here, *jobs[count:])
+            yield (*here, *jobs[len(here) :])
         finally:
-            for file in self._files[:count]:
+            for file in files:
                 os.ftruncate(file, 0)
+
+
+def _new_file() -> int | None:
+    """A file in memory that has a path; None where there is no such thing."""
+    with suppress(AttributeError, OSError):  # another system; a sandbox that forbids it
+        file = os.memfd_create("result")
+        if Path(_path_of(file)).exists():
+            return file
+        os.close(file)
+    return None
+
+
+def _path_of(file: int) -> str:
+    return f"/proc/self/fd/{file}"
 
 
 def handed_over(report: RenderReport, written: RenderJob, job: RenderJob) -> RenderReport:
     """The report with what was written, if that is small; otherwise it lies at the `result_path` of `job` now."""
     if written.result_path == job.result_path:
         return report
-    if report.size <= MOST_ENCLOSED:
+    if report.size <= LARGEST:
         return replace(report, body=Path(written.result_path).read_bytes())
     with translated(lambda _: CannotRender("the picture cannot be written")):
         try:

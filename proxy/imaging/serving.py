@@ -36,7 +36,7 @@ def serve(
         start(setup)
         with suppress(EOFError, OSError):  # the front is gone
             while True:
-                if not to_hear.poll(_IDLE_SECONDS):
+                if not to_hear.poll(_IDLE_SECONDS):  # what `tasks` has read ahead is nothing: one task at a time
                     give_back()
                 task, args = pickle.load(tasks)  # noqa: S301 -- from the front
                 answers.write(_do(task, args))

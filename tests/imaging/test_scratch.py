@@ -13,7 +13,7 @@ from PIL import Image
 
 from proxy.errors import CannotRender, ProxyError
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
-from proxy.imaging.scratch import MOST_ENCLOSED, Scratch, handed_over, remove
+from proxy.imaging.scratch import LARGEST, Scratch, handed_over, remove
 from proxy.imaging.transform import render
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import Resize
@@ -30,7 +30,7 @@ def _original(tmp_path: Path) -> Path:
     noise = np.random.default_rng(1).integers(0, 256, (LARGE, LARGE, 3), np.uint8)
     path = tmp_path / "original"
     path.write_bytes(encoded(Image.fromarray(noise), "PNG"))
-    assert path.stat().st_size > MOST_ENCLOSED
+    assert path.stat().st_size > LARGEST
     return path
 
 
@@ -69,7 +69,7 @@ def test_a_large_result_lies_in_its_file(original: Path, scratch: Scratch) -> No
         report = handed_over(render(here), here, job)
 
     assert report.body is None
-    assert Path(job.result_path).stat().st_size == report.size > MOST_ENCLOSED
+    assert Path(job.result_path).stat().st_size == report.size > LARGEST
     assert decoded(Path(job.result_path).read_bytes()).size == (LARGE, LARGE)
     assert Path(here.result_path).stat().st_size == 0
 
@@ -115,6 +115,29 @@ def test_memory_is_used_again(original: Path, scratch: Scratch) -> None:
     assert second == first[:2]
 
 
+@pytest.mark.parametrize("missing", ["call", "permission", "proc"])
+def test_without_files_in_memory(original: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """On another system, in a sandbox, without /proc: the result is written to its file at once."""
+
+    def refuse(_name: str) -> int:
+        raise PermissionError
+
+    match missing:
+        case "call":
+            monkeypatch.delattr(os, "memfd_create")
+        case "permission":
+            monkeypatch.setattr(os, "memfd_create", refuse)
+        case _:
+            monkeypatch.setattr("proxy.imaging.scratch._path_of", "/no-such-proc/{}".format)
+    job = job_of(original, "result", SMALL)
+
+    with Scratch().of((job,)) as (here,):
+        report = handed_over(render(here), here, job)
+
+    assert (here, report.body) == (job, None)
+    assert decoded(Path(job.result_path).read_bytes()).size == (SMALL, SMALL)
+
+
 @pytest_asyncio.fixture(name="workers")
 async def _workers() -> AsyncIterator[RenderWorkers]:
     workers = RenderWorkers(1, limits=LIMITS)
@@ -140,5 +163,5 @@ async def test_through_a_worker(original: Path, workers: RenderWorkers) -> None:
         assert isinstance(report, RenderReport)
         body = report.read_body(job.result_path)
         assert (decoded(body).size[0], len(body)) == (report.width, report.size)
-        assert Path(job.result_path).exists() == (report.body is None) == (report.size > MOST_ENCLOSED)
+        assert Path(job.result_path).exists() == (report.body is None) == (report.size > LARGEST)
     assert len(bodies[1]) > 1 << 16
