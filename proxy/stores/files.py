@@ -23,7 +23,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -201,15 +201,17 @@ def remove_key(root: Path, key: str) -> None:
         directories.remove(top, f"{file_names.METADATA}/{path}", own=True)
 
 
-def is_lacking(root: Path, path: str) -> bool:
-    """Whether there surely is no file `path` below the root; False where that cannot be told, or the root is gone."""
-    try:
-        os.lstat(root / path)
-    except (FileNotFoundError, NotADirectoryError):
-        return root.is_dir()
-    except OSError:
-        return False
-    return False
+def lacking(root: Path, paths: Iterable[str]) -> set[str]:
+    """Those of the paths below the root where there surely is no file; none where the root is gone."""
+    found, above = set[str](), f"{root}/"
+    for path in paths:
+        try:
+            os.lstat(above + path)  # making a Path would take longer than the look
+        except (FileNotFoundError, NotADirectoryError):
+            found.add(path)
+        except OSError:  # it cannot be told
+            continue
+    return found if found and root.is_dir() else set()
 
 
 def path_of(key: str) -> str | None:

@@ -28,7 +28,7 @@ class GatheredLooks:
         self._under_way = False
 
     async def is_lacking(self, path: str) -> bool:
-        """Whether there surely is no file at this path below the root (`files.is_lacking`)."""
+        """Whether there surely is no file at this path below the root (`files.lacking`)."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(path, []).append(answer)
         if not self._under_way:
@@ -49,7 +49,7 @@ class GatheredLooks:
             self._tell(waiting, set())
 
     def _look(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
-        lacking = {path for path in waiting if files.is_lacking(self._root, path)}
+        lacking = files.lacking(self._root, waiting)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(self._tell, waiting, lacking)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -36,19 +36,19 @@ class Disk:
         self.working = threading.Event()
         self.working.set()
 
-    def is_lacking(self, root: Path, path: str) -> bool:
-        self.looks.append(path)
+    def lacking(self, root: Path, paths: Iterable[str]) -> set[str]:
+        self.looks += paths
         self.working.wait(10)
-        return look(root, path)
+        return look(root, paths)
 
 
-look = files.is_lacking
+look = files.lacking
 
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
-    monkeypatch.setattr(files, "is_lacking", disk.is_lacking)
+    monkeypatch.setattr(files, "lacking", disk.lacking)
     yield disk
     disk.working.set()
 
