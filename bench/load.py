@@ -109,16 +109,15 @@ def _settle(cpu: int | None) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
-def _pool(url: str) -> Pool:
+def _address(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
-    return Pool(parts.hostname or "127.0.0.1", parts.port or 80)
+    return parts.hostname or "127.0.0.1", parts.port or 80
 
 
 class _Recorder:
-    """Sends through a pool and writes down what comes back."""
+    """Writes down what comes back, and when."""
 
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
+    def __init__(self) -> None:
         self.samples: list[Sample] = []
         self._cpu = time.process_time()
         self._began = time.perf_counter()
@@ -131,49 +130,44 @@ class _Recorder:
     def elapsed(self) -> float:
         return time.perf_counter() - self._began
 
-    async def ask(self, request: Request, due: float) -> None:
-        late = self.elapsed - due
-        self.note(request, due, late, await self.pool.ask(request))
-
-    def note(self, request: Request, due: float, late: float, reply: Reply) -> None:
+    def note(self, request: Request, due: float, sent: float, reply: Reply) -> None:
         """Write down what has just come back."""
-        seconds = self.elapsed - due
+        seconds, late = self.elapsed - due, sent - due
         self.samples.append(Sample(request.kind, reply.status, due, seconds, reply.size, reply.retry_after, late))
 
     def finish(self) -> Run:
         if self.samples and not any(one.status for one in self.samples):
             raise ConnectionError("not one request was answered: there is nothing to measure")
-        run = Run(self.samples, self.elapsed, time.process_time() - self._cpu)
-        self.pool.close()
-        return run
+        return Run(self.samples, self.elapsed, time.process_time() - self._cpu)
+
+
+async def _ask(pool: Pool, recorder: _Recorder, request: Request, due: float) -> None:
+    sent = recorder.elapsed
+    recorder.note(request, due, sent, await pool.ask(request))
 
 
 def _closed(url: str, requests: Sequence[Request], connections: int, seconds: float | None) -> Run:
-    async def connection(recorder: _Recorder, source: Iterator[Request]) -> None:
+    async def connection(pool: Pool, recorder: _Recorder, source: Iterator[Request]) -> None:
         for request in source:
             if seconds is not None and recorder.elapsed >= seconds:
                 return
-            await recorder.ask(request, recorder.elapsed)
+            await _ask(pool, recorder, request, recorder.elapsed)
 
     async def run() -> Run:
-        recorder = _Recorder(_pool(url))
-        await recorder.pool.open(connections)
+        recorder, pool = _Recorder(), Pool(*_address(url))
+        await pool.open(connections)
         recorder.restart()
         source = iter(requests) if seconds is None else itertools.cycle(requests)
-        await asyncio.gather(*(connection(recorder, source) for _ in range(connections)))
+        await asyncio.gather(*(connection(pool, recorder, source) for _ in range(connections)))
+        pool.close()
         return recorder.finish()
 
     return uvloop.run(run())
 
 
 def _constant(url: str, arrivals: Sequence[tuple[float, Request]]) -> Run:
-    recorder = _Recorder(_pool(url))
-
-    def settle(request: Request, due: float, sent: float, reply: Reply) -> None:
-        recorder.note(request, due, sent - due, reply)
-
-    parts = urlsplit(url)
-    table = Timetable(parts.hostname or "127.0.0.1", parts.port or 80, settle)
+    recorder = _Recorder()
+    table = Timetable(*_address(url), recorder.note)
     recorder.restart()
     table.run(arrivals, lambda: recorder.elapsed)
     return recorder.finish()
@@ -181,10 +175,11 @@ def _constant(url: str, arrivals: Sequence[tuple[float, Request]]) -> Run:
 
 def _herd(url: str, request: Request, connections: int) -> Run:
     async def run() -> Run:
-        recorder = _Recorder(_pool(url))
-        await recorder.pool.open(connections)
+        recorder, pool = _Recorder(), Pool(*_address(url))
+        await pool.open(connections)
         recorder.restart()
-        await asyncio.gather(*(recorder.ask(request, 0.0) for _ in range(connections)))
+        await asyncio.gather(*(_ask(pool, recorder, request, 0.0) for _ in range(connections)))
+        pool.close()
         return recorder.finish()
 
     return uvloop.run(run())

@@ -8,7 +8,7 @@ it took, never less.
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -27,40 +27,32 @@ Settle = Callable[[Request, float, float, Reply], None]
 
 
 class _Link:
-    """A connection that one request is on its way through."""
+    """A connection that one request at a time is on its way through."""
 
     def __init__(self, host: str, port: int) -> None:
         self.socket = socket.socket()
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connected = False
-        self._address = host, port
-        self.settle: Callable[[Reply], None] = lambda _: None
-        self._answer, self._unsent = Answer(), b""
+        self.socket.connect_ex((host, port))
+        self.settle: Callable[[Reply], None] | None = None
+        """Is told what comes of the request that is on its way; None while there is none."""
+        self.unsent = b""
+        self._answer = Answer()
 
     def ask(self, data: bytes, settle: Callable[[Reply], None]) -> None:
-        self.settle, self._answer, self._unsent = settle, Answer(), data
-        if self.connected:
-            self.send()
-        else:
-            self.socket.connect_ex(self._address)
-
-    @property
-    def is_sent(self) -> bool:
-        return not self._unsent
+        self.settle, self.unsent, self._answer = settle, data, Answer()
 
     def send(self) -> None:
-        self.connected = True
         with suppress(BlockingIOError):
-            self._unsent = self._unsent[self.socket.send(self._unsent) :]
+            self.unsent = self.unsent[self.socket.send(self.unsent) :]
 
     def hear(self) -> Reply | None:
         data = self.socket.recv(_AT_ONCE)
         return self._answer.feed(data) if data else self._answer.end()
 
     @property
-    def usable(self) -> bool:
-        return not self._answer.closing
+    def closing(self) -> bool:
+        return self._answer.closing
 
 
 class Timetable:
@@ -70,10 +62,10 @@ class Timetable:
         self._host, self._port = host, port
         self._encode = Encoder(host, port)
         self._settle = settle
-        self._events = select.epoll()
-        # Mutable state: connections by descriptor, and those that have nothing to do.
-        self._busy: dict[int, _Link] = {}
+        self._events = selectors.DefaultSelector()
+        # Mutable state: connections that have nothing to do, and how many have.
         self._idle: list[_Link] = []
+        self._busy = 0
 
     def run(self, arrivals: Sequence[tuple[float, Request]], clock: Callable[[], float]) -> None:
         """Send each request when the clock says that it is due, and wait for all answers."""
@@ -87,53 +79,53 @@ class Timetable:
             self._ask(request, due, clock())
         while self._busy:
             self._hear(1)
-        self._events.close()
         for link in self._idle:
             link.socket.close()
+        self._events.close()
 
     def _ask(self, request: Request, due: float, now: float) -> None:
-        link = self._idle.pop() if self._idle else None
-        fresh = link is None
-        link = link or _Link(self._host, self._port)
-        number = link.socket.fileno()
-        self._busy[number] = link
-        try:
-            link.ask(self._encode(request), lambda reply: self._settle(request, due, now, reply))
-        except OSError:
-            self._finish(number, link, FAILED)
-            return
-        wanted = select.EPOLLIN if link.is_sent else select.EPOLLIN | select.EPOLLOUT
-        if fresh:
-            self._events.register(number, wanted)
-        elif not link.is_sent:
-            self._events.modify(number, wanted)
+        new = not self._idle
+        link = _Link(self._host, self._port) if new else self._idle.pop()
+        self._busy += 1
+        link.ask(self._encode(request), lambda reply: self._settle(request, due, now, reply))
+        if new:  # sent when it is connected
+            self._events.register(link.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, link)
+        else:
+            self._go_on(link, selectors.EVENT_WRITE)
 
     def _hear(self, seconds: float) -> None:
-        for number, event in self._events.poll(seconds):
-            link = self._busy.get(number)
-            if link is None:  # closed by the server while it was idle
-                self._forget(number)
-                continue
-            try:
-                if event & select.EPOLLOUT:
-                    link.send()
-                    if link.is_sent:
-                        self._events.modify(number, select.EPOLLIN)
-                reply = link.hear() if event & ~select.EPOLLOUT else None
-            except OSError:
-                reply = FAILED
-            if reply is not None:
-                self._finish(number, link, reply)
+        for key, event in self._events.select(seconds):
+            self._go_on(key.data, event)
 
-    def _finish(self, number: int, link: _Link, reply: Reply) -> None:
-        del self._busy[number]
-        if reply is not FAILED and link.usable:
-            self._idle.append(link)
-        else:
-            link.socket.close()  # which takes it out of what is listened to
-        link.settle(reply)
-
-    def _forget(self, number: int) -> None:
-        for link in [one for one in self._idle if one.socket.fileno() == number]:
+    def _go_on(self, link: _Link, event: int) -> None:
+        """Send, or read, as far as that can be done now."""
+        if link.settle is None:  # closed by the server while it was idle
             self._idle.remove(link)
-            link.socket.close()
+            self._close(link)
+            return
+        reply = None
+        try:
+            if event & selectors.EVENT_WRITE:
+                link.send()
+                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.unsent else 0)
+                if self._events.get_key(link.socket).events != wanted:
+                    self._events.modify(link.socket, wanted, link)
+            if event & selectors.EVENT_READ:
+                reply = link.hear()
+        except OSError:
+            reply = FAILED
+        if reply is not None:
+            self._finish(link, link.settle, reply)
+
+    def _finish(self, link: _Link, settle: Callable[[Reply], None], reply: Reply) -> None:
+        self._busy -= 1
+        link.settle = None
+        if reply is FAILED or link.closing:
+            self._close(link)
+        else:
+            self._idle.append(link)
+        settle(reply)
+
+    def _close(self, link: _Link) -> None:
+        self._events.unregister(link.socket)
+        link.socket.close()

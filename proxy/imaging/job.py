@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from proxy.plan.animation import OverBudget
 from proxy.plan.operations import Operation
@@ -107,10 +106,6 @@ class RenderReport:
     """What the original's header says, where the job did not know."""
     body: bytes | None = None
     """The result itself, if it is small; otherwise it lies at the job's `result_path`."""
-
-    def read_body(self, result_path: str | Path) -> bytes:
-        """The result from wherever it is; blocks if that is a file."""
-        return self.body if self.body is not None else Path(result_path).read_bytes()
 
 
 class NotAdmitted(Exception):

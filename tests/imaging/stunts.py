@@ -20,6 +20,11 @@ def report(job: RenderJob, resident_bytes: int = 0) -> RenderReport:
     return RenderReport(Format.PNG, size, 1, 1, 1, 0.0, 0.0, resident_bytes, notes=(str(os.getpid()),))
 
 
+def result_of(report: RenderReport, job: RenderJob) -> bytes:
+    """What a worker made, from wherever it is."""
+    return report.body if report.body is not None else Path(job.result_path).read_bytes()
+
+
 def crash(job: RenderJob) -> RenderReport:
     """Die of a segmentation fault in the middle of writing."""
     Path(job.result_path).write_bytes(b"half")

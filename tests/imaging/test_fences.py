@@ -22,6 +22,7 @@ from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import AutoOrient, Resize, Text
 from proxy.plan.output import Output, Target
 from tests.imaging import attacks
+from tests.imaging.stunts import result_of
 from tests.pictures import coordinates, decoded, encoded
 
 pytestmark = [
@@ -88,7 +89,7 @@ async def test_rendering_goes_on(job: RenderJob, target: Target) -> None:
         await workers.inspect(job.path, timeout=10)
         report = await workers.run(job, timeout=10)
 
-    assert decoded(report.read_body(job.result_path)).size == (30, 20)
+    assert decoded(result_of(report, job)).size == (30, 20)
     assert [path.name for path in folder_of(job).iterdir()] == ["original"]  # the result came with the report
 
 

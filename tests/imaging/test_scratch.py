@@ -18,6 +18,7 @@ from proxy.imaging.transform import render
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import Resize
 from proxy.plan.output import Output, Target
+from tests.imaging.stunts import result_of
 from tests.pictures import decoded, encoded
 
 LIMITS = RenderLimits()
@@ -153,7 +154,7 @@ async def test_through_a_worker(original: Path, workers: RenderWorkers) -> None:
     jobs = tuple(job_of(original, name, side) for name, side in sides.items())
 
     alone = [await workers.run(job, timeout=20) for job in jobs]
-    bodies = [report.read_body(job.result_path) for report, job in zip(alone, jobs, strict=True)]
+    bodies = [result_of(report, job) for report, job in zip(alone, jobs, strict=True)]
     for job in jobs:
         remove(job.result_path)
     together = await workers.run_together(jobs, timeout=20)
@@ -161,7 +162,7 @@ async def test_through_a_worker(original: Path, workers: RenderWorkers) -> None:
     assert [decoded(body).size[0] for body in bodies] == list(sides.values())
     for job, report in zip(jobs, together, strict=True):
         assert isinstance(report, RenderReport)
-        body = report.read_body(job.result_path)
+        body = result_of(report, job)
         assert (decoded(body).size[0], len(body)) == (report.width, report.size)
         assert Path(job.result_path).exists() == (report.body is None) == (report.size > LARGEST)
     assert len(bodies[1]) > 1 << 16

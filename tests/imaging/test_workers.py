@@ -28,6 +28,7 @@ from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import AutoOrient, Resize
 from proxy.plan.output import Output, Target
 from tests.imaging import stunts
+from tests.imaging.stunts import result_of
 from tests.pictures import coordinates, decoded, encoded
 
 pytestmark = pytest.mark.integration
@@ -83,7 +84,7 @@ async def test_inspect_and_render(job: RenderJob) -> None:
         report = await workers.run(job, timeout=5)
 
         assert (info.width, info.height) == (300, 200)
-        assert decoded(report.read_body(job.result_path)).size == (report.width, report.height) == (30, 20)
+        assert decoded(result_of(report, job)).size == (report.width, report.height) == (30, 20)
         assert report.resident_bytes > 10 << 20
         assert "libvips-8" in workers.versions
         assert f"pixels-{PIXELS_REVISION} " in workers.versions
@@ -137,7 +138,7 @@ async def test_a_large_job_travels_whole(job: RenderJob) -> None:
     async with running() as workers:
         report = await workers.run(replace(job, overlays=(("mark", path),)), timeout=5)
 
-        assert decoded(report.read_body(job.result_path)).size == (30, 20)
+        assert decoded(result_of(report, job)).size == (30, 20)
 
 
 async def test_a_start_that_nobody_waits_for() -> None:
@@ -196,7 +197,7 @@ async def test_crash_is_retried_once(job: RenderJob) -> None:
 
         report = await workers.run(job, timeout=10)
 
-        assert decoded(report.read_body(job.result_path)).size == (30, 20)
+        assert decoded(result_of(report, job)).size == (30, 20)
         assert workers.pids() != before
         assert (workers.statistics.crashes, workers.statistics.restarts) == (1, 1)
 
@@ -437,6 +438,7 @@ from proxy.imaging.tasks import Tasks
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.output import Output
 from tests.imaging import stunts
+from tests.imaging.stunts import result_of
 
 async def main() -> None:
     workers = RenderWorkers(2, limits=RenderLimits(), tasks=Tasks(render=stunts.hang))
