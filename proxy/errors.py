@@ -23,6 +23,7 @@
     ├── RangeRefused              a byte range outside of the representation
     ├── PreconditionFailed        If-Match or If-Unmodified-Since does not hold
     ├── OriginUnavailable         the bucket or origin failed or refused us
+    │   ├── OriginalChanged       …it was written over while it was read
     │   └── OriginRefused         …it is well, and refuses us
     ├── Overloaded                no room; come back later
     └── DeadlinePassed
@@ -185,6 +186,10 @@ class OriginUnavailable(ProxyError):
     """The bucket or origin failed, refused us or does not answer."""
 
     code = "origin_unavailable"
+
+
+class OriginalChanged(OriginUnavailable):
+    """The original was written over while it was read: what was read is half of each. Asking again may do."""
 
 
 class OriginRefused(OriginUnavailable):

@@ -41,6 +41,16 @@ async def kitchen(tmp_path) -> AsyncIterator[Kitchen]:
 
 
 @pytest.fixture
+async def lender(tmp_path) -> AsyncIterator[Kitchen]:
+    """A kitchen whose originals can be lent; in the end each was given back."""
+    source = MemoryStore()
+    source.lends = True
+    async with Kitchen(tmp_path / "staging", source=source) as kitchen:
+        yield kitchen
+    assert all(one.closed for one in source.lent)
+
+
+@pytest.fixture
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment without any of our variables."""
     for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:

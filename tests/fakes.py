@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from proxy.errors import OriginalNotFound, OriginUnavailable, ProxyError, RangeRefused, RenderCrashed
-from proxy.imaging.job import NotAdmitted, RenderJob, RenderReport, SourceInfo
+from proxy.imaging.job import NotAdmitted, OpenFile, RenderJob, RenderReport, SourceInfo, lent_path
 from proxy.plan.output import Format
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
 
@@ -65,16 +68,39 @@ class Held:
     info: ObjectInfo
 
 
+class LentBytes:
+    """A file that was lent."""
+
+    def __init__(self, body: bytes) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 -- `close` does it
+        self._file.write(body)
+        self._file.flush()
+        self.is_intact = True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def close(self) -> None:
+        assert not self.closed
+        self._file.close()
+
+
 class MemoryStore:
-    """A store in a dict. Calls are counted in `calls`; each verb can be held up at its barrier, or made to fail."""
+    """A store in a dict, which can lend files (`lends`). Calls are counted in `calls`; each verb can be held up at its barrier, or made to fail."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Held] = {}
         self.calls: Counter[str] = Counter()
         self.failing: dict[str, ProxyError] = {}
         self.barriers: dict[str, Barrier] = {
-            verb: Barrier() for verb in ("stat", "open", "read", "put", "delete", "list")
+            verb: Barrier() for verb in ("stat", "open", "read", "leave", "put", "delete", "list")
         }
+        self.lends = False
+        self.lent: list[LentBytes] = []
         self._revision = 0
 
     def add(self, key: str, body: bytes, *, version: str | None = None) -> None:
@@ -110,7 +136,8 @@ class MemoryStore:
             if span.first >= len(body):
                 raise RangeRefused("beyond the end", len(body))
             body = body[span.first : span.last + 1]
-        yield ObjectBody(held.info, self._chunks(body))
+        yield ObjectBody(held.info, self._chunks(body), lend=partial(self._lend, body) if self.lends else None)
+        await self.barriers["leave"].passing()
 
     async def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> None:
         await self._call("put")
@@ -126,6 +153,10 @@ class MemoryStore:
         await self._call("list")
         for key in [key for key in self.objects if key.startswith(prefix)]:
             yield key
+
+    def _lend(self, body: bytes) -> LentBytes:
+        self.lent.append(LentBytes(body))
+        return self.lent[-1]
 
     def _find(self, key: str) -> Held | None:
         return self.objects.get(key)
@@ -167,21 +198,21 @@ class FakeWorkers:
     inspect_barrier: Barrier = field(default_factory=Barrier)
     barrier: Barrier = field(default_factory=Barrier)
 
-    async def inspect(self, path: str, *, timeout: float) -> SourceInfo:
+    async def inspect(self, path: str, *, timeout: float, lent: Sequence[OpenFile] = ()) -> SourceInfo:
         self.timeouts.append(timeout)
-        return await self.header_of(path)
+        return await self.header_of(path, lent)
 
-    async def header_of(self, path: str) -> SourceInfo:
+    async def header_of(self, path: str, lent: Sequence[OpenFile] = ()) -> SourceInfo:
         self.inspected += 1
         await self.inspect_barrier.passing()
         if self.inspect_failure is not None:
             raise self.inspect_failure
-        assert Path(path).is_file()
+        assert _read(path, lent)
         return SourceInfo(Format.JPEG, 10, 10, 1, 3, has_alpha=False, orientation=1, interlaced=False, estimated_bytes=self.estimated_bytes)  # fmt: skip
 
-    async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
         self.timeouts.append(timeout)
-        header = await self._look((job,))
+        header = await self._look((job,), lent)
         self.rendered += 1
         self.jobs.append(job)
         self.running += 1
@@ -192,32 +223,40 @@ class FakeWorkers:
             self.running -= 1
         if self.failure is not None:
             raise self.failure
-        body = b"rendered " + Path(job.path).read_bytes()
+        body = b"rendered " + _read(job.path, lent)
         for _, overlay in job.overlays:
-            body += b" with " + Path(overlay).read_bytes()
+            body += b" with " + _read(overlay, lent)
         Path(job.result_path).write_bytes(body)
         return RenderReport(self.format, len(body), 10, 10, 1, 0.001, 0.001, 1000, header=header)
 
-    async def _look(self, jobs: tuple[RenderJob, ...]) -> SourceInfo:
+    async def _look(self, jobs: tuple[RenderJob, ...], lent: Sequence[OpenFile]) -> SourceInfo:
         if (known := jobs[0].header) is not None:
             return known
-        header = await self.header_of(jobs[0].path)
+        header = await self.header_of(jobs[0].path, lent)
         if (len(jobs) > 1 and header.frames > 1) or header.estimated_bytes > jobs[0].allowance:
             raise NotAdmitted(header)
         return header
 
     async def run_together(
-        self, jobs: tuple[RenderJob, ...], *, timeout: float
+        self, jobs: tuple[RenderJob, ...], *, timeout: float, lent: Sequence[OpenFile] = ()
     ) -> tuple[RenderReport | ProxyError, ...]:
-        header = await self._look(jobs)
+        header = await self._look(jobs, lent)
         jobs = tuple(replace(job, header=header) for job in jobs)
         self.together.append(len(jobs))
         outcomes: list[RenderReport | ProxyError] = []
         for job in jobs:
             try:
-                outcomes.append(await self.run(job, timeout=timeout))
+                outcomes.append(await self.run(job, timeout=timeout, lent=lent))
             except RenderCrashed:
                 raise
             except ProxyError as error:
                 outcomes.append(error)
         return tuple(outcomes)
+
+
+def _read(path: str, lent: Sequence[OpenFile]) -> bytes:
+    """An original, from its path or from the file that goes by it."""
+    for number, file in enumerate(lent):
+        if path == lent_path(number):
+            return os.pread(file.fileno(), 1 << 20, 0)
+    return Path(path).read_bytes()

@@ -31,8 +31,8 @@ _MOST_ORDERS = 8
 _QUICK = (Format.JPEG, Format.WEBP)
 """Formats that are written faster than an original is decoded. The others gain more from several workers."""
 
-Overlays = tuple[tuple[str, str], ...]
-"""Keys of what is drawn on the picture, each with the path it is staged at."""
+Overlays = tuple[tuple[str, Staged], ...]
+"""What is drawn on the picture, each with its name in the plan."""
 Made = tuple[RenderReport, bytes]
 
 

@@ -15,7 +15,7 @@ from proxy.plan.plan import Plan
 async def original_as_result(plan: Plan, staged: Staged, renderer: str) -> Result:
     """The staged original as the result of `plan`; NotAnImage if it is not one of a kind that is served as such."""
     try:
-        body = await asyncio.to_thread(staged.path.read_bytes)
+        body = await asyncio.to_thread(staged.read)
     except OSError as error:
         raise Overloaded("too busy: the original could not be read back; try again in 1 s") from error
     found = sniff(body[:HEAD_BYTES])

@@ -23,11 +23,12 @@ from proxy.delivery.deadline import Deadline
 from proxy.delivery.failures import RecentFailures
 from proxy.delivery.focal import focus_of
 from proxy.delivery.learning import Learnt
+from proxy.delivery.lending import lending
 from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, tag_of_made
 from proxy.delivery.staging import Staging
 from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError, RenderCrashed, TooCostly
-from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.job import NotAdmitted, OpenFile, RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.memory import needed_bytes
 from proxy.metrics import Metrics
 from proxy.plan.plan import Plan
@@ -44,11 +45,26 @@ class Workers(Protocol):
         """The libraries that make the pixels: a part of every entity tag."""
         ...
 
-    async def inspect(self, path: str, *, timeout: float) -> SourceInfo:  # noqa: ASYNC109 -- the time for all of it
-        """Read the header of the original at `path`; DeadlinePassed after `timeout` seconds."""
+    async def inspect(
+        self,
+        path: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 -- the time for all of it
+        lent: Sequence[OpenFile] = (),
+    ) -> SourceInfo:
+        """Read the header of the original at `path`; DeadlinePassed after `timeout` seconds.
+
+        What is in `lent` has the paths that `job.lent_path` gives; here and below.
+        """
         ...
 
-    async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:  # noqa: ASYNC109 -- likewise
+    async def run(
+        self,
+        job: RenderJob,
+        *,
+        timeout: float,  # noqa: ASYNC109 -- likewise
+        lent: Sequence[OpenFile] = (),
+    ) -> RenderReport:
         """Render; small results are in the report, others at the job's `result_path`. DeadlinePassed after `timeout` s.
 
         NotAdmitted where the job does not know the header, and that tells of more memory than its allowance.
@@ -60,6 +76,7 @@ class Workers(Protocol):
         jobs: tuple[RenderJob, ...],
         *,
         timeout: float,  # noqa: ASYNC109 -- likewise
+        lent: Sequence[OpenFile] = (),
     ) -> tuple[RenderReport | ProxyError, ...]:
         """Render several pictures of one original; what came of each, in their order.
 
@@ -211,8 +228,9 @@ class Maker:
         since, order = time.perf_counter(), _longest(orders)
         async with order.deadline.bound("render"), staged.lock:
             if staged.inspected is None:
-                with self._timed([order]) as seconds:
-                    staged.inspected = await self._workers.inspect(str(staged.path), timeout=seconds)
+                with self._timed([order]) as seconds, lending(staged) as lent:
+                    path = lent.path_of(staged)
+                    staged.inspected = await self._workers.inspect(path, timeout=seconds, lent=lent.files)
                 order.stages.add("inspect", since)
             return staged.inspected
 
@@ -221,15 +239,15 @@ class Maker:
         since = time.perf_counter()
         paths = [self._staging.new_path() for _ in orders]
         try:
-            with self._timed(orders) as seconds:
+            with self._timed(orders) as seconds, lending(staged, *_drawn(orders)) as lent:
                 jobs = tuple(
                     RenderJob(
-                        str(staged.path),
+                        lent.path_of(staged),
                         str(path),
                         order.plan.operations,
                         order.plan.output,
                         self._limits,
-                        order.overlays,
+                        tuple((name, lent.path_of(image)) for name, image in order.overlays),
                         min(seconds, order.deadline.remaining),
                         focus_of(staged.info),
                         starts=self._learnt.starts(order.plan),
@@ -238,7 +256,7 @@ class Maker:
                     )
                     for order, path in zip(orders, paths, strict=True)
                 )
-                outcomes = await self._hand_over(jobs, seconds)
+                outcomes = await self._hand_over(jobs, seconds, lent.files)
             staged.inspected = staged.inspected or _told(outcomes)
             taken = time.perf_counter() - since
             for order in orders:
@@ -254,10 +272,12 @@ class Maker:
             for path in paths:
                 self._staging.discard(path)
 
-    async def _hand_over(self, jobs: tuple[RenderJob, ...], seconds: float) -> tuple[RenderReport | ProxyError, ...]:
+    async def _hand_over(
+        self, jobs: tuple[RenderJob, ...], seconds: float, lent: Sequence[OpenFile]
+    ) -> tuple[RenderReport | ProxyError, ...]:
         if len(jobs) == 1:
-            return (await self._workers.run(jobs[0], timeout=seconds),)
-        return await self._workers.run_together(jobs, timeout=seconds)
+            return (await self._workers.run(jobs[0], timeout=seconds, lent=lent),)
+        return await self._workers.run_together(jobs, timeout=seconds, lent=lent)
 
     async def _read_back(self, order: Order, report: RenderReport, path: Path) -> Made:
         self._learnt.learn(order.plan, report.found)
@@ -281,6 +301,11 @@ class Maker:
 def _moves(staged: Staged) -> bool:
     """Whether the original is known to have several frames."""
     return staged.inspected is not None and staged.inspected.frames > 1
+
+
+def _drawn(orders: list[Order]) -> Iterator[Staged]:
+    """The images of all marks."""
+    return (image for order in orders for _, image in order.overlays)
 
 
 def _longest(orders: list[Order]) -> Order:

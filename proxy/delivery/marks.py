@@ -20,7 +20,7 @@ from dataclasses import replace
 
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.freshness import Freshness
-from proxy.delivery.originals import Originals
+from proxy.delivery.originals import Originals, Staged
 from proxy.errors import Forbidden, MarkMissing, OriginalNotFound
 from proxy.plan.keys import decode_key, shown
 from proxy.plan.plan import Plan
@@ -87,8 +87,8 @@ class Marks:
         return known.version
 
     @asynccontextmanager
-    async def stage(self, plan: Plan, deadline: Deadline) -> AsyncIterator[tuple[tuple[str, str], ...]]:
-        """Hold the images of the plan's marks on local disk for the block: names in the plan, and paths."""
+    async def stage(self, plan: Plan, deadline: Deadline) -> AsyncIterator[tuple[tuple[str, Staged], ...]]:
+        """Hold the images of the plan's marks on local disk for the block, each with its name in the plan."""
         async with AsyncExitStack() as stack:
             staged = []
             for image in plan.overlays:
@@ -97,7 +97,7 @@ class Marks:
                     original = await stack.enter_async_context(self._originals.stage(key, deadline))
                 except OriginalNotFound as error:
                     raise _missing(key) from error
-                staged.append((image, str(original.path)))
+                staged.append((image, original))
             yield tuple(staged)
 
 

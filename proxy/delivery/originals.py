@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
@@ -20,23 +21,27 @@ from proxy.delivery.deadline import Deadline
 from proxy.delivery.freshness import Freshness, Question
 from proxy.delivery.singleflight import SingleFlight
 from proxy.delivery.staging import StagedFile, Staging
-from proxy.errors import OriginalNotFound, OriginalTooLarge, OriginUnavailable, Overloaded, ProxyError
+from proxy.errors import OriginalChanged, OriginalNotFound, OriginalTooLarge, OriginUnavailable, Overloaded, ProxyError
 from proxy.imaging.job import SourceInfo
 from proxy.metrics import Metrics
-from proxy.stores.base import ObjectBody, ObjectInfo, Source
+from proxy.stores.base import LentFile, ObjectBody, ObjectInfo, Source
 
 _WRITE_BYTES = 512 * 1024
 """Written to disk at a time."""
+MOST_LENT = 128
+"""Files that are used where they lie, at the same time; each is a descriptor."""
+_MOST_LENT_BYTES = 16 << 20
+"""Of one of them: a worker has all of it in its memory."""
 LINGER = 10.0
 """Seconds a staged original stays after its last user."""
 
 
 @dataclass(slots=True)
 class Staged:
-    """An original on local disk."""
+    """An original on local disk: copied to the staging directory, or the very file where it lies."""
 
     info: ObjectInfo
-    path: Path
+    file: Path | LentFile
     seen: float
     """When the store was asked for it, in seconds since the epoch."""
     users: int = 0
@@ -46,9 +51,27 @@ class Staged:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the header is inspected, so that it is done once."""
 
+    @property
+    def is_intact(self) -> bool:
+        """Whether it is what was staged; a file where it lies may be written over."""
+        return isinstance(self.file, Path) or self.file.is_intact
+
+    def read(self) -> bytes:
+        """All of it; blocks. OriginalChanged if it is not what was staged any more."""
+        if isinstance(self.file, Path):
+            return self.file.read_bytes()
+        body = os.pread(self.file.fileno(), self.info.size, 0)
+        if not self.is_intact:
+            raise OriginalChanged("the original changed while it was read")
+        return body
+
 
 class Originals:
-    """The staged originals of this process."""
+    """The staged originals of this process.
+
+    What is of this machine is not copied where its file can be lent: where all of it is in memory, so that no worker
+    waits for a disk. That file stays open as long as a copy would stay.
+    """
 
     def __init__(
         self,
@@ -74,6 +97,8 @@ class Originals:
         # Mutable state: what is staged, least recently used first, and how many wait for a fetch of each key.
         self._staged: OrderedDict[str, Staged] = OrderedDict()
         self._awaited: Counter[str] = Counter()
+        # How many of them are files that were lent.
+        self._lent = 0
 
     @asynccontextmanager
     async def stage(self, key: str, deadline: Deadline) -> AsyncIterator[Staged]:
@@ -93,13 +118,13 @@ class Originals:
             staged.users -= 1
             staged.idle_since = time.monotonic()
             if staged.users == 0 and self._staged.get(key) is not staged:
-                self._staging.discard(staged.path)
+                self._leave(staged)
 
     def discard(self, key: str) -> None:
         """Forget the staged copy, if there is one; it is deleted when its last user is done."""
         staged = self._staged.pop(key, None)
         if staged is not None and staged.users == 0:
-            self._staging.discard(staged.path)
+            self._leave(staged)
 
     def discard_prefix(self, prefix: str) -> None:
         """Forget every staged copy whose key begins with `prefix`."""
@@ -119,12 +144,19 @@ class Originals:
         for key in list(self._staged):
             self.discard(key)
 
+    def _leave(self, staged: Staged) -> None:
+        """Give back what nobody uses."""
+        if isinstance(staged.file, Path):
+            self._staging.discard(staged.file)
+        else:
+            self._give_back(staged.file)
+
     def _reusable(self, key: str) -> Staged | None:
         staged = self._staged.get(key)
         if staged is None:
             return None
         known = self._freshness.of(key)
-        if known is None or not known.is_of(staged.info.version):
+        if known is None or not known.is_of(staged.info.version) or not staged.is_intact:
             self.discard(key)
             return None
         self._staged.move_to_end(key)
@@ -143,7 +175,7 @@ class Originals:
 
     async def _fetch(self, key: str) -> Staged | None:
         """Bring it to disk; None if the key was purged meanwhile: what arrived may be older than the purge."""
-        path = self._staging.new_path()
+        path = self._staging.new_path()  # of the copy, if one is needed
         # Its own deadline: variants with deadlines of their own share this fetch.
         deadline = Deadline.after(self._queue_wait + self._fetch_timeout)
         outcome = "cancelled"
@@ -164,30 +196,62 @@ class Originals:
         seen = time.time()
         with self._freshness.asking(key) as question:
             try:
-                info = await self._download(key, path, question)
+                info, file = await self._download(key, path, question)
             except OriginalNotFound:
                 question.learn_missing()
                 raise
             self._metrics.fetch_bytes.inc(info.size)
+            staged = Staged(info, file, seen, idle_since=time.monotonic())
             if question.outdated:
+                self._leave(staged)
                 return None
         self.discard(key)
-        staged = self._staged[key] = Staged(info, path, seen, idle_since=time.monotonic())
+        self._staged[key] = staged
         return staged
 
-    async def _download(self, key: str, path: Path, question: Question) -> ObjectInfo:
-        async with self._source.open(key) as opened:
-            info = opened.info
-            self._check_size(info.size)
-            self._reserve(path, info.size)
-            try:
-                size, checksum = await self._receive(opened, path)
-            except OSError as error:
-                raise Overloaded("too busy: the original cannot be staged; try again in 1 s") from error
-        # Where the store cannot tell one version from another, the bytes themselves do.
-        info = replace(info, size=size, version=info.version or f"crc32-{checksum:08x}-{size:x}")
+    async def _download(self, key: str, path: Path, question: Question) -> tuple[ObjectInfo, Path | LentFile]:
+        lent: LentFile | None = None
+        try:
+            async with self._source.open(key) as opened:
+                info = opened.info
+                self._check_size(info.size)
+                lent = self._borrow(opened)
+                if lent is None:
+                    info = await self._copy(opened, path)
+        except BaseException:
+            if lent is not None:
+                self._give_back(lent)
+            raise
         question.learn(info.version, info.modified)
-        return info
+        return info, lent or path
+
+    def _borrow(self, opened: ObjectBody) -> LentFile | None:
+        """The object's own file, if it may be used in place of a copy."""
+        if opened.lend is None or not opened.info.version or opened.info.size > _MOST_LENT_BYTES:
+            return None
+        if self._lent >= MOST_LENT:
+            idle = (key for key, one in self._staged.items() if one.users == 0 and not isinstance(one.file, Path))
+            if (key := next((key for key in idle if key not in self._awaited), None)) is None:
+                return None
+            self.discard(key)
+        lent = opened.lend()
+        if lent is not None:
+            self._lent += 1
+        return lent
+
+    def _give_back(self, lent: LentFile) -> None:
+        self._lent -= 1
+        lent.close()
+
+    async def _copy(self, opened: ObjectBody, path: Path) -> ObjectInfo:
+        info = opened.info
+        self._reserve(path, info.size)
+        try:
+            size, checksum = await self._receive(opened, path)
+        except OSError as error:
+            raise Overloaded("too busy: the original cannot be staged; try again in 1 s") from error
+        # Where the store cannot tell one version from another, the bytes themselves do.
+        return replace(info, size=size, version=info.version or f"crc32-{checksum:08x}-{size:x}")
 
     async def _receive(self, opened: ObjectBody, path: Path) -> tuple[int, int]:
         """Write the body to a new file; its length, and its CRC-32 where nothing else tells its version."""
@@ -232,7 +296,7 @@ class Originals:
 
     def _make_room(self, path: Path, size: int) -> None:
         for key, staged in list(self._staged.items()):
-            if staged.users == 0 and key not in self._awaited:
+            if staged.users == 0 and key not in self._awaited and isinstance(staged.file, Path):
                 self.discard(key)
                 if self._staging.fits(path, size):
                     return

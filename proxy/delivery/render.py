@@ -29,6 +29,7 @@ from proxy.errors import (
     CannotRender,
     InvalidCommand,
     NotAnImage,
+    OriginalChanged,
     OriginalNotFound,
     OriginalTooLarge,
     Overloaded,
@@ -43,7 +44,7 @@ from proxy.plan.plan import Plan
 _REMEMBERED = (NotAnImage, OriginalTooLarge, CannotRender)
 """What asking again would not change at once: it lies in the picture itself."""
 _MOST_ATTEMPTS = 2
-"""Renders of one flight, when the original is purged under the first."""
+"""Renders of one flight, when the original is purged or written over under the first."""
 
 
 class Renderer:
@@ -293,21 +294,14 @@ class Renderer:
         return result
 
     async def _make_anew(self, plan: Plan, turn: Turn, deadline: Deadline, stages: Stages) -> Result:
-        for _ in range(_MOST_ATTEMPTS):
+        for attempt in range(1, _MOST_ATTEMPTS + 1):
             with self._freshness.asking(plan.key) as question:
-                async with AsyncExitStack() as stack:
-                    with self._maker.coming():
-                        since = time.perf_counter()
-                        staged = await stack.enter_async_context(self._originals.stage(plan.key, deadline))
-                        overlays = await stack.enter_async_context(self._marks.stage(plan, deadline))
-                        stages.add("fetch", since)
-                    try:
-                        result = await self._maker.make(plan, staged, overlays, deadline, stages)
-                    except (*_REMEMBERED, InvalidCommand):
-                        if plan.output.on_error is not OnError.ORIGINAL or hides(plan.operations):
-                            raise
-                        await self._maker.look(plan, staged, deadline, stages)
-                        result = await original_as_result(plan, staged, self._maker.versions)
+                try:
+                    result = await self._stage_and_make(plan, deadline, stages)
+                except OriginalChanged:
+                    if attempt == _MOST_ATTEMPTS:
+                        raise
+                    continue
             if not question.outdated:
                 if self._marks.are_of(plan):
                     await self._results.keep(plan, result, turn)
@@ -316,3 +310,18 @@ class Renderer:
             # Purged meanwhile: it may show what the purge was for, and whoever asks after a purge may have joined us.
         turn.end(Standing.UNSAVED)
         return result
+
+    async def _stage_and_make(self, plan: Plan, deadline: Deadline, stages: Stages) -> Result:
+        async with AsyncExitStack() as stack:
+            with self._maker.coming():
+                since = time.perf_counter()
+                staged = await stack.enter_async_context(self._originals.stage(plan.key, deadline))
+                overlays = await stack.enter_async_context(self._marks.stage(plan, deadline))
+                stages.add("fetch", since)
+            try:
+                return await self._maker.make(plan, staged, overlays, deadline, stages)
+            except (*_REMEMBERED, InvalidCommand):
+                if plan.output.on_error is not OnError.ORIGINAL or hides(plan.operations):
+                    raise
+                await self._maker.look(plan, staged, deadline, stages)
+                return await original_as_result(plan, staged, self._maker.versions)

@@ -42,7 +42,7 @@ def settle_colours(picture: Picture, policy: ColourPolicy) -> Picture:
         return _settle_plain(picture, policy)
     profile = first.get(PROFILE)
     if len(profile) > MAX_PROFILE_BYTES:
-        return _settle_plain(picture.each(without_profile), policy).noting("colour profile ignored: too large")
+        return _settle_plain(picture.relabelled(without_profile), policy).noting("colour profile ignored: too large")
     if fits(profile, first.interpretation):
         if policy is ColourPolicy.SRGB and _is_quick(picture):
             picture = picture.in_memory()  # here, where a damaged picture is not taken for a damaged profile
@@ -53,7 +53,7 @@ def settle_colours(picture: Picture, policy: ColourPolicy) -> Picture:
         # libvips opens the profile when the conversion is built, so a bad one shows here and not while pixels flow.
         with suppress(pyvips.Error):
             return _settle_profile(picture, policy, space)
-    picture = _settle_plain(picture.each(without_profile), policy)
+    picture = _settle_plain(picture.relabelled(without_profile), policy)
     return picture.noting("colour profile ignored: damaged or of another kind")
 
 
@@ -90,7 +90,7 @@ def _settle_profile(picture: Picture, policy: ColourPolicy, space: str) -> Pictu
     if _is_already(first, space):
         if policy is ColourPolicy.P3:
             return picture.each(to_plain).noting("colour profile is Display P3")
-        return picture.each(without_profile).each(to_plain).noting("colour profile is sRGB")
+        return picture.relabelled(without_profile).each(to_plain).noting("colour profile is sRGB")
     return picture.each(lambda frame: from_profile(frame, space)).noting(_converted(space))
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from proxy.imaging.effort import Pace, least
 from proxy.imaging.equal_quality import QUALITIES, equal_quality
 from proxy.imaging.file_limits import Written
 from proxy.imaging.searching import USUAL_TRIES, TimeLimit
+from proxy.imaging.task_files import read_file, size_of_file, write_file
 from proxy.plan.output import Format, Output
 
 
@@ -45,7 +45,7 @@ def hold(
     output: Output,
     write: Callable[[Format, Output], Written],
     *,
-    path: Path,
+    path: str,
     pixels: int,
     limit: TimeLimit,
     pace: Pace,
@@ -60,13 +60,13 @@ def hold(
             notes.append(f"{target.value} left out: no time for it")
             continue
         written = write(target, _alike(output, target))
-        entry = Entry(target, written, path.stat().st_size)
+        entry = Entry(target, written, size_of_file(path))
         if len(formats) > 1 and all(entry.rank < other.rank for other in entries):
-            best = path.read_bytes()
+            best = read_file(path)
         entries.append(entry)
     winner = min(entries, key=lambda entry: entry.rank)
     if winner is not entries[-1]:
-        path.write_bytes(best)
+        write_file(path, best)
     if len(entries) > 1:
         notes.insert(0, f"smallest of {', '.join(f'{entry.format.value} {entry.size}' for entry in entries)} bytes")
     found = tuple((entry.format, entry.written.learnt) for entry in entries if entry.written.learnt is not None)

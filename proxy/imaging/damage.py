@@ -7,10 +7,10 @@ picture that ends too early.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from proxy.errors import CannotRender, TruncatedImage
 from proxy.imaging.library import translated
+from proxy.imaging.task_files import open_file
 from proxy.plan.output import Format
 
 _TAIL_BYTES = 65_536
@@ -35,7 +35,7 @@ def damage(path: str, found: Format, text: str) -> CannotRender:
 
 def jpeg_precision(path: str) -> int | None:
     """The bits of each channel of a JPEG, by its frame header; a decoder of eight bits fails on the pixels only."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         file.seek(2)
         for _ in range(1000):  # an honest file has a dozen segments before it
             head = file.read(4)
@@ -50,7 +50,7 @@ def jpeg_precision(path: str) -> int | None:
 
 def ends_early(path: str, found: Format) -> bool:
     """Whether the file lacks its end: the mark that closes it, or bytes that its own header counted."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         head = file.read(16)
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))
@@ -77,7 +77,7 @@ def ends_early(path: str, found: Format) -> bool:
 def _boxes_end(path: str) -> int:
     """Where the last top-level ISO box says it ends."""
     at = 0
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         for _ in range(1000):  # an honest file has a handful
             file.seek(at)
             box = file.read(8)

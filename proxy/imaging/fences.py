@@ -7,7 +7,7 @@
 | `files` | the size of a file, the number of open ones | `RLIMIT_FSIZE`, `RLIMIT_NOFILE` |
 | `privileges` | no program can give it more rights | `no_new_privs` |
 | `filesystem` | reads programs, libraries and fonts; writes the staging directory | Landlock (Linux 5.13) |
-| `network` | no sockets; no other programs, no looking into other processes | seccomp |
+| `network` | no sockets, no other programs, no looking into other processes, no change to a lent file | seccomp |
 
 Each is raised as far as the kernel allows; which ones hold is told to the front. They are for good: nothing in this
 process can take them down. Written with ctypes, because no maintained wheel offers both; the numbers are the kernel's
@@ -174,10 +174,24 @@ _FORBIDDEN = {
     "request_key": (249, 218), "keyctl": (250, 219), "bpf": (321, 280), "perf_event_open": (298, 241),
     "userfaultfd": (323, 282), "init_module": (175, 105), "finit_module": (313, 273), "kexec_load": (246, 104),
     "open_by_handle_at": (304, 265),
+    # What a descriptor for reading allows its owner: a worker is lent originals.
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54),
+    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466),
+    "flock": (73, 32), "file_setattr": (469, 469),
 }  # fmt: skip
+_FORBIDDEN_COMMANDS = {
+    (72, 25): (4, 1024),  # fcntl: F_SETFL, F_SETLEASE
+    (16, 29): (0x40086602, 0x40046602, 0x401C5820),  # ioctl: FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR
+}
+"""Calls that do many things, by their numbers as above, and what they are not to do."""
 _MACHINES = {"x86_64": (0, 317, 0xC000003E), "aarch64": (1, 277, 0xC00000B7)}
 """Column of the table, number of the call `seccomp`, and the kernel's name for the architecture."""
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
+_NUMBER, _ARCHITECTURE, _SECOND_ARGUMENT = 0, 4, 24
+"""Where these are in what a filter is shown; of the argument its lower half, on machines that count from there."""
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
 _OTHER_ABI = 0x40000000
@@ -192,13 +206,21 @@ def _without_network() -> bool:
     if platform.machine() not in _MACHINES:
         return False
     column, seccomp, architecture = _MACHINES[platform.machine()]
-    numbers = [pair[column] for pair in _FORBIDDEN.values()]
-    count = len(numbers)
-    steps = [(_LOAD, 0, 0, 4), (_EQUAL, 0, count + 3, architecture), (_LOAD, 0, 0, 0)]
-    steps.append((_AT_LEAST, count + 1, 0, _OTHER_ABI))
-    steps += [(_EQUAL, count - index, 0, number) for index, number in enumerate(numbers)]
+    # Of each comparison: what is loaded is equal or larger, then so many steps further; otherwise so many.
+    steps: list[tuple[int, int | None, int | None, int]]
+    steps = [(_LOAD, 0, 0, _ARCHITECTURE), (_EQUAL, 0, None, architecture)]
+    steps += [(_LOAD, 0, 0, _NUMBER), (_AT_LEAST, None, 0, _OTHER_ABI)]
+    steps += [(_EQUAL, None, 0, number) for pair in _FORBIDDEN.values() if (number := pair[column]) is not None]
+    for numbers, commands in _FORBIDDEN_COMMANDS.items():
+        steps += [(_EQUAL, 0, len(commands) + 2, numbers[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT)]
+        steps += [(_EQUAL, None, 0, command) for command in commands]
+        steps.append((_RETURN, 0, 0, _ALLOW))
     steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
-    body = b"".join(struct.pack("HBBI", *step) for step in steps)
+    refuse = len(steps) - 1
+    body = b"".join(
+        struct.pack("HBBI", code, *(refuse - at - 1 if jump is None else jump for jump in jumps), value)
+        for at, (code, *jumps, value) in enumerate(steps)
+    )
     program = _Program(len(steps), body)
     done = ctypes.CDLL(None).syscall(seccomp, _SET_MODE_FILTER, _ALL_THREADS, ctypes.byref(program))
     return bool(done == 0)

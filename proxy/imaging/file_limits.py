@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyvips
 
@@ -16,6 +14,7 @@ from proxy.imaging.loading import load
 from proxy.imaging.picture import Picture
 from proxy.imaging.saving import QUALITY
 from proxy.imaging.searching import Aim, Encodes, TimeLimit, settle
+from proxy.imaging.task_files import copy_file, size_of_file
 from proxy.plan.output import SOURCE_BYTES, Format, Output, OverLimit
 
 _EVERY_FORMAT = (OverLimit.OR_ORIGINAL, OverLimit.FIT)
@@ -42,14 +41,14 @@ def passes(job: RenderJob, info: SourceInfo) -> bool:
 
 def copy_original(job: RenderJob) -> None:
     """Make the original the result."""
-    shutil.copyfile(job.path, job.result_path)
+    copy_file(job.path, job.result_path)
 
 
 def write_within(
     job: RenderJob, target: Format, picture: Picture, write: Callable[[Output], Picture], limit: TimeLimit
 ) -> Written:
     """Write the result with the quality that the output asks for, or that its score and its limit of bytes come to."""
-    output, path = job.output, Path(job.result_path)
+    output, path = job.output, job.result_path
     most = _limit_of(job)
     limited, scored = _is_limited(output, target), _is_lossy(output, target) and output.ssimulacra2 is not None
     usual = quality_for(output.ssimulacra2 or 0, target) if scored else QUALITY.get(target, 100)
@@ -57,7 +56,7 @@ def write_within(
     score = output.ssimulacra2 if len(picture.frames) == 1 else None
     if not is_searched(output, target, len(picture.frames)):
         written = write(replace(output, quality=usual) if scored else output)
-        size = path.stat().st_size
+        size = size_of_file(path)
         return Written(_is_kept(job, size, most), written, notes=_unmet(output, target, most, size))
 
     def attempt(quality: int) -> None:
@@ -67,7 +66,7 @@ def write_within(
     encodes = Encodes(target, attempt, lambda: _opened(job), path, picture.first)
     start = dict(job.starts).get(target, highest)
     settled = settle(encodes, Aim(score, most if limited else None, highest, start), limit)
-    return Written(_is_kept(job, path.stat().st_size, most), picture, settled.learnt, settled.notes)
+    return Written(_is_kept(job, size_of_file(path), most), picture, settled.learnt, settled.notes)
 
 
 def is_searched(output: Output, target: Format, frames: int) -> bool:
@@ -95,7 +94,7 @@ def _opened(job: RenderJob) -> pyvips.Image:
 def _limit_of(job: RenderJob) -> int | None:
     """The most bytes that the result may have."""
     limit = job.output.max_bytes
-    return Path(job.path).stat().st_size if limit == SOURCE_BYTES else limit
+    return size_of_file(job.path) if limit == SOURCE_BYTES else limit
 
 
 def _unmet(output: Output, target: Format, most: int | None, size: int) -> tuple[str, ...]:
@@ -118,4 +117,4 @@ def _is_kept(job: RenderJob, size: int, most: int | None) -> bool:
         case OverLimit.OR_ORIGINAL:
             return size <= most
         case OverLimit.SMALLER:
-            return size <= Path(job.path).stat().st_size
+            return size <= size_of_file(job.path)

@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 
 import pyvips
 from PIL import BmpImagePlugin, IcoImagePlugin, Image
 
 from proxy.errors import NotAnImage, OriginalTooLarge
 from proxy.imaging.fields import PROFILE
+from proxy.imaging.task_files import read_file
 from proxy.plan.output import Format
 
 MAX_ICON_PIXELS = 1024 * 1024
@@ -54,7 +54,7 @@ def open_foreign(path: str, found: Format) -> Image.Image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             # From memory: the image may outlive this function, and an open file would leak.
-            return Image.open(BytesIO(Path(path).read_bytes()), formats=(_PLUGINS[found],))
+            return Image.open(BytesIO(read_file(path)), formats=(_PLUGINS[found],))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise OriginalTooLarge(f"a picture in an icon may have {MAX_ICON_PIXELS} pixels here") from error
 

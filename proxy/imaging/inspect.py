@@ -6,8 +6,6 @@ millisecond.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pyvips
 
 from proxy.errors import NotAnImage, OriginalTooLarge
@@ -20,6 +18,7 @@ from proxy.imaging.moving import apng_frames, is_avif_sequence, open_moving
 from proxy.imaging.pdf import read_page
 from proxy.imaging.sizes import DRAWN
 from proxy.imaging.sniff import sniff_file
+from proxy.imaging.task_files import size_of_file
 from proxy.plan.output import Format
 
 _BASE_BYTES = 16 << 20
@@ -52,7 +51,7 @@ def inspect_opened(path: str, limits: RenderLimits) -> tuple[SourceInfo, pyvips.
 def _check_svg(path: str, limits: RenderLimits) -> None:
     if not limits.svg:
         raise NotAnImage("the original is an SVG, and rendering SVG is switched off here")
-    if (size := Path(path).stat().st_size) > limits.max_svg_bytes:
+    if (size := size_of_file(path)) > limits.max_svg_bytes:
         raise OriginalTooLarge(f"an SVG may have {limits.max_svg_bytes} bytes here, this one has {size}")
 
 

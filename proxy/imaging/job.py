@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from proxy.plan.animation import OverBudget
 from proxy.plan.operations import Operation
 from proxy.plan.output import Format, Output
 from proxy.plan.region import Region
+
+
+def lent_path(number: int) -> str:
+    """The path by which a worker knows the open file that goes to it as this one of several; there is nothing at it."""
+    return f"/proc/lent/{number}"
+
+
+class OpenFile(Protocol):
+    """An original, open for reading, that is to go to a worker."""
+
+    def fileno(self) -> int:
+        """Its descriptor; ValueError if it was closed meanwhile."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ class RenderJob:
     """One render: a staged original, the operations in order, the output, the limits."""
 
     path: str
-    """Of the staged original on the local disk."""
+    """Of the staged original on the local disk, or of a file that is lent (`lent_path`)."""
     result_path: str
     """Where the result lies in the end, if it is too large to go with the report."""
     operations: tuple[Operation, ...]

@@ -22,7 +22,6 @@ of how far to shrink, with all bits read:
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pyvips
 
@@ -37,6 +36,7 @@ from proxy.imaging.jpeg_scans import less_to_read
 from proxy.imaging.picture import Picture
 from proxy.imaging.raster import Raster
 from proxy.imaging.sizes import MOST_AT_ONCE, decoded_bytes, reduction, shrink_of, shrunk_size
+from proxy.imaging.task_files import read_file
 from proxy.plan.geometry import Size
 
 VERSION = simplejpeg.__version__
@@ -49,7 +49,7 @@ def decode_jpeg(path: str, info: SourceInfo, target: Size, header: pyvips.Image)
     if info.bands not in (1, 3) or header.format != "uchar" or decoded_bytes(info, target) == 0:
         return None
     try:
-        whole = Path(path).read_bytes()
+        whole = read_file(path)
         body = less_to_read(whole, step=step, factor=reduction(info, target)) if info.interlaced else whole
         if body is None:
             return None

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 
 from proxy.imaging.job import SourceInfo
+from proxy.imaging.task_files import open_file
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, QualityRule
 
@@ -58,7 +58,7 @@ def corrected(source: int, before: Size, after: Size) -> float:
 
 def estimate_quality(path: str) -> int:
     """The quality of the JPEG at `path`; 75 when it does not say."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         table = luminance_table(file.read(_HEAD_BYTES))
     if table is None:
         return _DEFAULT

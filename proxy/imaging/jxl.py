@@ -9,13 +9,13 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import pyvips
 
 from proxy.errors import CannotRender, NotAnImage
 from proxy.imaging.fields import PROFILE
 from proxy.imaging.picture import Picture
+from proxy.imaging.task_files import open_file, read_file
 
 if importlib.util.find_spec("pillow_jxl"):
     import pillow_jxl
@@ -74,7 +74,7 @@ class _Bits:
 
 def read_header(path: str) -> JxlHeader:
     """Read what stands before the pixels; ValueError where it is nonsense."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEADER_BYTES)
     if not head.startswith(_CONTAINER):
         return _header(head, jpeg=False)
@@ -88,7 +88,7 @@ def read_header(path: str) -> JxlHeader:
 
 def _boxes(path: str) -> Iterator[tuple[bytes, bytes]]:
     """The kind and the first bytes of each box of a container."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         size = file.seek(0, 2)
         at = 0
         for _ in range(_MOST_BOXES):
@@ -168,7 +168,7 @@ def load_jxl(path: str, *, fail_on: str) -> Picture:
     if JXL_VERSION is None:
         raise NotAnImage("the original is a JPEG XL picture; reading it needs the extra imgbang[formats]")
     decode = pillow_jxl.Decoder(num_threads=0)  # none beside this one: a slot is one core
-    is_jpeg, info, data, profile, _ = decode(Path(path).read_bytes())
+    is_jpeg, info, data, profile, _ = decode(read_file(path))
     if is_jpeg:
         image = pyvips.Image.jpegload_buffer(data, fail_on=fail_on)
         if {image.width, image.height} != {header.width, header.height}:

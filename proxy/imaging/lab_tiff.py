@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 
 import pyvips
 from PIL import Image, TiffImagePlugin
 
 from proxy.errors import OriginalTooLarge
+from proxy.imaging.task_files import read_file
 
 MAX_LAB_PIXELS = 25_000_000
 """Decoded while the header is read, so before memory is admitted by estimate."""
@@ -17,7 +17,7 @@ MAX_LAB_PIXELS = 25_000_000
 def open_lab(path: str) -> pyvips.Image | None:
     """The picture, or None if the file is not such a TIFF."""
     try:
-        image = Image.open(BytesIO(Path(path).read_bytes()), formats=(TiffImagePlugin.TiffImageFile.format,))
+        image = Image.open(BytesIO(read_file(path)), formats=(TiffImagePlugin.TiffImageFile.format,))
         if image.mode != "LAB":
             return None
     except Exception:  # noqa: BLE001 -- Pillow's plugins raise anything; libvips' own refusal is the answer then

@@ -21,18 +21,20 @@ from proxy.imaging.picture import Picture
 from proxy.imaging.sizes import reduction, shrink_of
 from proxy.imaging.stated_colours import gain_map_note, with_stated_profile
 from proxy.imaging.svg import read_svg
+from proxy.imaging.task_files import body_in_memory
 from proxy.plan.animation import SLOWED_MS, merged, shown
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, Truncated
 
 LOADERS = {
-    Format.JPEG: pyvips.Image.jpegload,
-    Format.PNG: pyvips.Image.pngload,
-    Format.GIF: pyvips.Image.gifload,
-    Format.WEBP: pyvips.Image.webpload,
-    Format.AVIF: pyvips.Image.heifload,
-    Format.TIFF: pyvips.Image.tiffload,
+    Format.JPEG: (pyvips.Image.jpegload, pyvips.Image.jpegload_source),
+    Format.PNG: (pyvips.Image.pngload, pyvips.Image.pngload_source),
+    Format.GIF: (pyvips.Image.gifload, pyvips.Image.gifload_source),
+    Format.WEBP: (pyvips.Image.webpload, pyvips.Image.webpload_source),
+    Format.AVIF: (pyvips.Image.heifload, pyvips.Image.heifload_source),
+    Format.TIFF: (pyvips.Image.tiffload, pyvips.Image.tiffload_source),
 }
+"""Of libvips, for a file and for what is in memory. Which pictures they read, and how, is the same."""
 
 
 def open_original(path: str, found: Format, limits: RenderLimits, **options: object) -> pyvips.Image:
@@ -40,16 +42,24 @@ def open_original(path: str, found: Format, limits: RenderLimits, **options: obj
     if found is Format.SVG:
         # From memory: from a file name, librsvg would resolve references to other files.
         return pyvips.Image.svgload_buffer(read_svg(path, limit=limits.max_svg_bytes).body, **options)
-    load = LOADERS[found]
     if found is Format.AVIF:
-        primary = load(path)
+        primary = _load(path, found)
         options["page"] = primary.get("heif-primary") if primary.get_typeof("heif-primary") else 0
     try:
-        return load(path, access="sequential", **options)
+        return _load(path, found, access="sequential", **options)
     except pyvips.Error:
         if found is Format.TIFF and (lab := open_lab(path)) is not None:
             return lab
         raise
+
+
+def _load(path: str, found: Format, **options: object) -> pyvips.Image:
+    from_file, from_source = LOADERS[found]
+    body = body_in_memory(path)
+    if body is None:
+        return from_file(path, **options)
+    # Not copied: the bytes stay where they are until the task ends, and so do all pictures that are read from them.
+    return from_source(pyvips.Source.new_from_memory(body), **options)
 
 
 def load(

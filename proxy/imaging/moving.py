@@ -7,7 +7,6 @@ loader of PNG sees.
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 
 import pyvips
 from PIL import AvifImagePlugin, Image, PngImagePlugin, features
@@ -17,6 +16,7 @@ from proxy.imaging.fields import PROFILE
 from proxy.imaging.job import SourceInfo
 from proxy.imaging.picture import Picture
 from proxy.imaging.scaling import scaled
+from proxy.imaging.task_files import open_file, read_file
 from proxy.plan.animation import SLOWED_MS, merged, shown
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format
@@ -37,7 +37,7 @@ def apng_frames(path: str) -> int:
     One that ends too early has those that it promises, so that its reader notices.
     """
     counted, frames = 1, 0
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         file.seek(8)
         for _ in range(_MOST_CHUNKS):
             length, kind = int.from_bytes((head := file.read(8))[:4], "big"), head[4:]
@@ -57,7 +57,7 @@ def apng_frames(path: str) -> int:
 
 def is_avif_sequence(path: str) -> bool:
     """Whether the file's brands say that it holds a sequence; libvips knows none of those."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         head = file.read(256)
     size = min(int.from_bytes(head[:4], "big"), len(head))
     return b"avis" in (head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4)))
@@ -68,7 +68,7 @@ def open_moving(path: str, found: Format) -> Image.Image:
     if found is Format.AVIF and not features.check("avif"):
         raise NotAnImage("the original is an AVIF sequence; reading it needs a Pillow that was built with AVIF")
     # From memory: the image may outlive this function, and an open file would leak.
-    return Image.open(BytesIO(Path(path).read_bytes()), formats=(_PLUGINS[found],))
+    return Image.open(BytesIO(read_file(path)), formats=(_PLUGINS[found],))
 
 
 def load_moving(path: str, info: SourceInfo, kept: tuple[int, ...], target: Size | None) -> Picture:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.util
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyvips
 
 from proxy.errors import CannotRender, NotAnImage
+from proxy.imaging.task_files import read_file
 
 if importlib.util.find_spec("pypdfium2"):
     import pypdfium2
@@ -72,7 +72,7 @@ def _open(path: str) -> pypdfium2.PdfDocument:
         raise NotAnImage("the original is a PDF document; reading it needs the extra imgbang[pdf]")
     try:
         # From memory: nothing beside the file can be read by a name in it.
-        document = pypdfium2.PdfDocument(Path(path).read_bytes())
+        document = pypdfium2.PdfDocument(read_file(path))
     except pypdfium2.PdfiumError as error:
         text = "is encrypted" if "password" in str(error).lower() else "is damaged, or cannot be read"
         raise CannotRender(f"the original is a PDF document that {text}") from error

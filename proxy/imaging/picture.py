@@ -98,6 +98,10 @@ class Picture:
         """The picture with other frames, and with their pixels if those are in memory."""
         return replace(self, frames=frames, rasters=rasters)
 
+    def relabelled(self, change: Callable[[pyvips.Image], pyvips.Image]) -> Picture:
+        """The same pixels, of which `change` says something else: they stay where they are."""
+        return self.with_frames(tuple(change(frame) for frame in self.frames), self.rasters)
+
     def cut(self, box: Box) -> Picture:
         """The part of each frame inside `box`."""
         return self.each(lambda frame: frame.crop(box.left, box.top, box.width, box.height)).seen(cut(box, self.size))

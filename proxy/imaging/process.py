@@ -16,9 +16,10 @@ import math
 import os
 import pickle
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import active_children, forkserver
 from multiprocessing.connection import Connection
@@ -26,13 +27,14 @@ from typing import TypeVar, cast
 
 from proxy.errors import DeadlinePassed
 from proxy.imaging.answers import LONGEST, StrangeAnswer, enclosed_bytes, read_answer
+from proxy.imaging.job import OpenFile
 from proxy.imaging.nursery import BareProcess, nursery
 from proxy.imaging.serving import serve
 from proxy.imaging.tasks import Greeting, Setup, Tasks
 
 T = TypeVar("T")
-_Birth = tuple[BareProcess, Connection, Connection]
-"""A new worker, where its answers come and where its tasks go."""
+_Birth = tuple[BareProcess, Connection, Connection, socket.socket]
+"""A new worker, where its answers come, where its tasks go, and where open files go with them."""
 
 START_SECONDS = 30.0
 """For a worker to be born, load libvips and render its first picture; 0.3 on an idle machine."""
@@ -55,20 +57,31 @@ class Line:
     """The line to a worker: a task goes there, an answer comes back, in turns."""
 
     def __init__(
-        self, answers: asyncio.StreamReader, hearing: asyncio.ReadTransport, speaking: asyncio.WriteTransport
+        self,
+        answers: asyncio.StreamReader,
+        hearing: asyncio.ReadTransport,
+        speaking: asyncio.WriteTransport,
+        lending: socket.socket,
     ) -> None:
         self._answers = answers
         self._hearing = hearing
         self._speaking = speaking
+        self._lending = lending
 
-    async def ask(self, task: Callable[..., T], *args: object) -> T:
-        """What the task returns or raises; WorkerLost if no answer comes, or a strange one."""
-        self._speaking.write(pickle.dumps((task, args)))
+    async def ask(self, task: Callable[..., T], *args: object, lent: Sequence[OpenFile] = ()) -> T:
+        """What the task returns or raises; WorkerLost if no answer comes, or a strange one.
+
+        `lent` goes with the task (`job.lent_path`); ValueError if one of those files is closed by now.
+        """
         try:
+            if lent:
+                # There is room: what was sent before was taken before its task was answered.
+                socket.send_fds(self._lending, [b"\0"], [file.fileno() for file in lent])
+            self._speaking.write(pickle.dumps((task, args, len(lent))))
             line = await self._answers.readuntil()
             enclosed = await self._answers.readexactly(enclosed_bytes(line))
             return cast("T", read_answer(line, enclosed))
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
+        except (asyncio.IncompleteReadError, OSError) as error:
             raise WorkerLost("the worker died") from error
         except (StrangeAnswer, asyncio.LimitOverrunError) as error:
             raise WorkerLost("the worker does not make sense") from error
@@ -77,6 +90,7 @@ class Line:
         """Hang up; the worker ends when it next looks."""
         self._hearing.close()
         self._speaking.close()
+        self._lending.close()
 
 
 class RenderProcess:
@@ -115,25 +129,26 @@ class RenderProcess:
         self.versions, self.fences, self.resident_bytes = greeting.versions, greeting.fences, greeting.resident_bytes
         self.tasks = 0
 
-    async def run(self, task: Callable[..., T], *args: object, seconds: float) -> T:
+    async def run(self, task: Callable[..., T], *args: object, seconds: float, lent: Sequence[OpenFile] = ()) -> T:
         """Do a task; DeadlinePassed when it takes too long, WorkerLost when the worker dies of it, or its own error.
 
+        `lent`: see `Line.ask`.
         After either of the first two the process is of no more use. Not to be cancelled: kill the process instead.
         """
         self.tasks += 1
         started = time.monotonic()
         try:
-            return await self._run(task, *args, seconds=seconds)
+            return await self._run(task, *args, seconds=seconds, lent=lent)
         except WorkerLost as error:
             # A task's CPU time cannot be up before as much time has passed, and few tasks live to see that.
             if time.monotonic() - started >= self._cpu_seconds:
                 raise WorkerSpent("the task's CPU time was up") from error
             raise
 
-    async def _run(self, task: Callable[..., T], *args: object, seconds: float) -> T:
+    async def _run(self, task: Callable[..., T], *args: object, seconds: float, lent: Sequence[OpenFile]) -> T:
         try:
             async with asyncio.timeout(seconds):
-                return await self._line.ask(task, *args)
+                return await self._line.ask(task, *args, lent=lent)
         except TimeoutError as error:
             raise DeadlinePassed("the picture was not ready within the time allowed") from error
 
@@ -153,9 +168,11 @@ class RenderProcess:
         if self._ended:
             return
         self._ended = True
-        await self.die()
-        self._stop_watching()
-        self._line.close()
+        try:
+            await self.die()
+        finally:
+            self._stop_watching()
+            self._line.close()
         await asyncio.to_thread(_bury, self._process)
 
     def _watch(self) -> Callable[[], None]:
@@ -193,23 +210,27 @@ async def start_process(tasks: Tasks, setup: Setup) -> RenderProcess:
     def bear() -> _Birth:
         answers, to_answer = context.Pipe(duplex=False)
         to_hear, tasks_go = context.Pipe(duplex=False)
-        process = context.Process(target=serve, args=(to_hear, to_answer, tasks.start, setup), daemon=True)
+        lending, to_borrow = socket.socketpair()
+        to_borrow.shutdown(socket.SHUT_WR)  # nothing comes back this way
+        lending.settimeout(0)
+        process = context.Process(target=serve, args=(to_hear, to_answer, to_borrow, tasks.start, setup), daemon=True)
         try:
             process.start()
         except BaseException:
-            answers.close()
-            tasks_go.close()
+            for end in (answers, tasks_go, lending):
+                end.close()
             raise
         finally:
-            to_answer.close()
-            to_hear.close()
-        return process, answers, tasks_go
+            for end in (to_answer, to_hear, to_borrow):
+                end.close()
+        return process, answers, tasks_go, lending
 
     # In a thread: the fork server may be busy for a tenth of a second.
     birth = asyncio.ensure_future(asyncio.to_thread(bear))
     try:
-        process, answers, tasks_go = await asyncio.shield(birth)
-        worker = RenderProcess(process, await _connect(answers, tasks_go), setup.fences.cpu_seconds or math.inf)
+        process, answers, tasks_go, lending = await asyncio.shield(birth)
+        line = await _connect(answers, tasks_go, lending)
+        worker = RenderProcess(process, line, setup.fences.cpu_seconds or math.inf)
     except BaseException:
         birth.add_done_callback(_kill_unseen)
         raise
@@ -221,7 +242,7 @@ async def start_process(tasks: Tasks, setup: Setup) -> RenderProcess:
     return worker
 
 
-async def _connect(answers: Connection, tasks: Connection) -> Line:
+async def _connect(answers: Connection, tasks: Connection, lending: socket.socket) -> Line:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LONGEST)
     hearing, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), answers)
@@ -230,16 +251,16 @@ async def _connect(answers: Connection, tasks: Connection) -> Line:
     except BaseException:
         hearing.close()
         raise
-    return Line(reader, hearing, speaking)
+    return Line(reader, hearing, speaking, lending)
 
 
 def _kill_unseen(birth: asyncio.Future[_Birth]) -> None:
     """End a worker that nobody waits for any more, born or not."""
     if not birth.cancelled() and birth.exception() is None:
-        process, *pipes = birth.result()
+        process, answers, tasks_go, lending = birth.result()
         process.kill()
-        for pipe in pipes:
-            pipe.close()
+        for end in (answers, tasks_go, lending):
+            end.close()
         birth.get_loop().run_in_executor(None, _bury, process)
 
 

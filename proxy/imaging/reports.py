@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import pyvips
 
@@ -22,6 +21,7 @@ from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load, open_original
 from proxy.imaging.steps import flattened
 from proxy.imaging.summaries import Subject, write_summary
+from proxy.imaging.task_files import read_file, size_of_file
 from proxy.plan.colour import Colour
 from proxy.plan.output import OWN_REPORTS, Answer, ColourPolicy, Format, Output
 
@@ -58,7 +58,7 @@ def write_report(path: str, info: SourceInfo, output: Output, limits: RenderLimi
 
 def _qiniu_info(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
     said: Json = {
-        "size": Path(path).stat().st_size,
+        "size": size_of_file(path),
         "format": info.format.value,
         "width": info.width,
         "height": info.height,
@@ -100,7 +100,7 @@ def colour_model(path: str, info: SourceInfo, limits: RenderLimits) -> str:
 
 
 def _tencent_info(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
-    body = Path(path).read_bytes()
+    body = read_file(path)
     return {
         "format": info.format.value,
         "width": str(info.width),
@@ -114,7 +114,7 @@ def _tencent_info(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
 
 def _aliyun_info(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
     said: dict[str, str] = {
-        "FileSize": str(Path(path).stat().st_size),
+        "FileSize": str(size_of_file(path)),
         "Format": "jpg" if info.format is Format.JPEG else info.format.value,
         "FrameCount": str(info.frames),
         "ImageHeight": str(info.height),
@@ -126,7 +126,7 @@ def _aliyun_info(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
 
 def _huawei_info(path: str, info: SourceInfo, limits: RenderLimits) -> Json:
     del limits
-    size = Path(path).stat().st_size
+    size = size_of_file(path)
     return {"format": info.format.value.upper(), "height": info.height, "size": size, "width": info.width}
 
 

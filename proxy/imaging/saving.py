@@ -16,6 +16,7 @@ from proxy.imaging.foreign import encode_foreign
 from proxy.imaging.jpeg_encoding import encode_jpeg, with_density
 from proxy.imaging.jxl import encode_jxl
 from proxy.imaging.raster import Raster
+from proxy.imaging.task_files import read_file, write_file
 from proxy.plan.geometry import Size
 from proxy.plan.output import Format, Output, OverLimit
 
@@ -54,7 +55,7 @@ def check_format(size: Size, target: Format) -> None:
 def save(image: pyvips.Image, target: Format, output: Output, path: str, *, keep: str) -> None:
     """Write the image, all frames of it, to `path`; `keep` is what libvips is to keep of its metadata."""
     if target in (Format.BMP, Format.ICO):
-        Path(path).write_bytes(encode_foreign(image, target))
+        write_file(path, encode_foreign(image, target))
         return
     SAVERS[target](image, output, path, keep)
 
@@ -97,7 +98,7 @@ def save_jpeg(image: pyvips.Image, output: Output, path: str, keep: str) -> None
         keep=keep,
     )
     if output.density is not None and "exif" not in keep:  # in EXIF, libvips says it
-        Path(path).write_bytes(with_density(Path(path).read_bytes(), output.density))
+        write_file(path, with_density(read_file(path), output.density))
 
 
 def _quantisation(output: Output) -> tuple[int, int]:
@@ -188,7 +189,7 @@ def save_jxl(image: pyvips.Image, output: Output, path: str, keep: str) -> None:
     """Lossy or lossless, without metadata; effort 4 is five times as fast as 5, for 3 % more bytes at most."""
     del keep  # the encoder takes sRGB and grey as they are
     effort, quality = _effort(output, Format.JXL), _quality(output, Format.JXL)
-    Path(path).write_bytes(encode_jxl(image, quality=quality, effort=effort, lossless=output.lossless))
+    write_file(path, encode_jxl(image, quality=quality, effort=effort, lossless=output.lossless))
 
 
 def save_tiff(image: pyvips.Image, output: Output, path: str, keep: str) -> None:

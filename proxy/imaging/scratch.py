@@ -3,6 +3,7 @@
 A thumbnail of some kilobytes that goes through the staging directory is a file made, written, read and deleted, by two
 processes; and a directory on a disk costs what the disk costs. In memory nothing is left behind by a worker that dies.
 
+What our own code encodes is in memory anyway, and is not written anywhere (`task_files.py`). Others write to a path:
 `memfd_create(2)` makes a file without a name; `/proc/self/fd/<number>` names it all the same, so whatever writes to a
 path writes there. The fences let it: Landlock does not rule over files of no mounted file system. Where either is not
 to be had, results are written to their files at once.
@@ -11,7 +12,6 @@ to be had, results are written to their files at once.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -21,6 +21,7 @@ from proxy.errors import CannotRender
 from proxy.imaging.answers import MOST_ENCLOSED
 from proxy.imaging.job import RenderJob, RenderReport
 from proxy.imaging.library import translated
+from proxy.imaging.task_files import copy_file, forget, kept, read_file
 
 LARGEST = 1 << 20
 """Bytes of a result that goes with the answer. A larger one is copied to its file, to be read in a thread."""
@@ -44,7 +45,8 @@ class Scratch:
         files = self._files[:wanted]
         here = [replace(job, result_path=_path_of(file)) for job, file in zip(jobs, files, strict=False)]
         try:
-            yield (*here, *jobs[len(here) :])
+            with kept(job.result_path for job in here):
+                yield (*here, *jobs[len(here) :])
         finally:
             for file in files:
                 os.ftruncate(file, 0)
@@ -69,10 +71,10 @@ def handed_over(report: RenderReport, written: RenderJob, job: RenderJob) -> Ren
     if written.result_path == job.result_path:
         return report
     if report.size <= LARGEST:
-        return replace(report, body=Path(written.result_path).read_bytes())
+        return replace(report, body=read_file(written.result_path))
     with translated(lambda _: CannotRender("the picture cannot be written")):
         try:
-            shutil.copyfile(written.result_path, job.result_path)
+            copy_file(written.result_path, job.result_path)
         except BaseException:
             remove(job.result_path)
             raise
@@ -81,6 +83,7 @@ def handed_over(report: RenderReport, written: RenderJob, job: RenderJob) -> Ren
 
 def remove(path: str) -> None:
     """Leave nothing at `path`, which may name a file in memory."""
+    forget(path)
     try:
         Path(path).unlink(missing_ok=True)
     except PermissionError:  # it has no name of its own

@@ -16,11 +16,11 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pyvips
 
 from proxy.imaging.equal_quality import growth, score_of
+from proxy.imaging.task_files import read_file, write_file
 from proxy.plan.output import Format
 
 RUNGS: tuple[int, ...] = (*range(10, 88, 2), *range(88, 99))
@@ -127,7 +127,7 @@ class Encodes:
     """Encode at a quality, to `path`."""
     read: Callable[[], pyvips.Image]
     """Open what was encoded."""
-    path: Path
+    path: str
     picture: pyvips.Image
     bodies: dict[int, bytes] = field(default_factory=dict)
     scores: dict[int, float] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class Encodes:
         if quality not in self.bodies:
             self.write(quality)
             self.tries += 1
-            body = self.path.read_bytes()
+            body = read_file(self.path)
             while self.bodies and sum(map(len, self.bodies.values())) + len(body) > _KEPT_BYTES:
                 self.bodies.pop(next(iter(self.bodies)))
             self.bodies[quality] = body
@@ -153,14 +153,14 @@ class Encodes:
                 from proxy.imaging.ssimulacra2 import Reference  # noqa: PLC0415 -- numpy is for those who search
 
                 self._compare = Reference(self.picture).score
-            self.path.write_bytes(self.bodies[quality])
+            write_file(self.path, self.bodies[quality])
             self.scores[quality] = self._compare(self.read())
         return self.scores[quality]
 
     def choose(self, quality: int) -> None:
         """Make the encode at a quality the one that stays at `path`."""
         self.size(quality)
-        self.path.write_bytes(self.bodies[quality])
+        write_file(self.path, self.bodies[quality])
 
 
 @dataclass(frozen=True, slots=True)

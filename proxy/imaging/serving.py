@@ -1,6 +1,7 @@
 """The life of a render worker: it starts, does one task after the other, and ends when the front is gone.
 
-Tasks come as pickles, answers go as `answers.py` says, each through a pipe.
+Tasks come as pickles, answers go as `answers.py` says, each through a pipe. With a task may come open files, through
+a Unix socket: originals that are not copied (`task_files.py`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pickle
+import socket
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +17,7 @@ from multiprocessing.connection import Connection
 
 from proxy.imaging.allocator import give_back
 from proxy.imaging.answers import write_answer
+from proxy.imaging.task_files import lent, read_lent
 from proxy.imaging.tasks import Setup
 
 _IDLE_SECONDS = 1.0
@@ -26,6 +29,7 @@ _INHERITED = range(3, 256)
 def serve(
     to_hear: Connection,
     to_answer: Connection,
+    to_borrow: socket.socket,
     start: Callable[[Setup], None],
     setup: Setup,
 ) -> None:
@@ -38,8 +42,8 @@ def serve(
             while True:
                 if not to_hear.poll(_IDLE_SECONDS):  # what `tasks` has read ahead is nothing: one task at a time
                     give_back()
-                task, args = pickle.load(tasks)  # noqa: S301 -- from the front
-                answers.write(_do(task, args))
+                task, args, count = pickle.load(tasks)  # noqa: S301 -- from the front
+                answers.write(_do(task, args, to_borrow, count))
                 answers.flush()
 
 
@@ -58,8 +62,21 @@ def _silence(spared: int) -> None:
     os.close(nowhere)
 
 
-def _do(task: Callable[..., object], args: tuple[object, ...]) -> bytes:
+def _do(task: Callable[..., object], args: tuple[object, ...], to_borrow: socket.socket, count: int) -> bytes:
     try:
-        return write_answer(task(*args))
+        with lent(_borrow(to_borrow, count)):
+            return write_answer(task(*args))
     except Exception as error:  # noqa: BLE001 -- whatever it is, the front is waiting for it
         return write_answer(error)
+
+
+def _borrow(to_borrow: socket.socket, count: int) -> list[bytes]:
+    """What is in the open files that came with the task; they are closed before anything is decoded."""
+    files = socket.recv_fds(to_borrow, 1, count)[1] if count else []
+    try:
+        if len(files) != count:
+            raise ConnectionError("a file did not come with its task")  # the front is gone
+        return [read_lent(file) for file in files]
+    finally:
+        for file in files:
+            os.close(file)

@@ -6,9 +6,8 @@ ours. So what is not recognised here is refused, and what is goes to the one loa
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from proxy.errors import NotAnImage
+from proxy.imaging.task_files import open_file
 from proxy.plan.output import Format
 
 HEAD_BYTES = 4096
@@ -91,5 +90,5 @@ def _describe(head: bytes) -> str:
 
 def sniff_file(path: str) -> Format:
     """The format of the file at `path`."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         return sniff(file.read(HEAD_BYTES))

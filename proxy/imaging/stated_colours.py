@@ -18,12 +18,12 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from pathlib import Path
 
 import pyvips
 
 from proxy.imaging.fields import PROFILE
 from proxy.imaging.icc import DISPLAY_P3, REC_2020, SRGB, Primaries, profile
+from proxy.imaging.task_files import open_file
 from proxy.plan.output import Format
 
 _MOST_HEADER_BYTES = 8 << 20
@@ -51,7 +51,7 @@ def gain_map_note(path: str, found: Format) -> tuple[str, ...]:
     """A note where a JPEG carries a gain map, which is left behind: what is rendered is its picture for any display."""
     if found is not Format.JPEG:
         return ()
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         head = file.read(_MOST_JPEG_HEAD)
     if any(name in head for name in _GAIN_MAPS):
         return ("gain map dropped: the picture for standard displays is rendered",)
@@ -145,7 +145,7 @@ _TRANSFERS = {
 def png_chunks(path: str) -> dict[bytes, bytes]:
     """The short chunks before a PNG's pixels, the first of each name."""
     found: dict[bytes, bytes] = {}
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         file.seek(8)
         while file.tell() < _MOST_HEADER_BYTES:
             length, name = struct.unpack(">I4s", file.read(8))
@@ -161,7 +161,7 @@ def png_chunks(path: str) -> dict[bytes, bytes]:
 
 def nclx(path: str) -> tuple[int, int]:
     """The code points of an AVIF's first nclx box: primaries and transfer; 2 and 2 (unspecified) without one."""
-    with Path(path).open("rb") as file:
+    with open_file(path) as file:
         head = file.read(1 << 20)
     for name, meta in _boxes(head):
         if name == b"meta":

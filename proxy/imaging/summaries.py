@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import pyvips
 
@@ -23,6 +22,7 @@ from proxy.imaging.job import RenderLimits, SourceInfo
 from proxy.imaging.loading import load
 from proxy.imaging.scaling import scaled
 from proxy.imaging.steps import flattened, upright
+from proxy.imaging.task_files import size_of_file
 from proxy.plan.colour import Colour
 from proxy.plan.geometry import Size
 from proxy.plan.output import Answer, ColourPolicy, Metadata, Output
@@ -84,7 +84,7 @@ def _info(subject: Subject) -> Json:
     told = (*_TOLD, *(_CREDIT if subject.output.metadata is Metadata.COPYRIGHT else ()))
     return {
         "format": info.format.value,
-        "bytes": Path(path).stat().st_size,
+        "bytes": size_of_file(path),
         "width": width,
         "height": height,
         "stored": {"width": info.width, "height": info.height, "orientation": info.orientation},

@@ -22,9 +22,9 @@ import importlib.util
 import re
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from proxy.errors import CannotRender, NotAnImage, OriginalTooLarge
+from proxy.imaging.task_files import read_file
 
 if importlib.util.find_spec("lxml"):
     from lxml import etree
@@ -73,7 +73,7 @@ def read_svg(path: str, *, limit: int) -> CleanSvg:
     """Read an SVG of at most `limit` bytes, unpacked if need be, and clean it."""
     if CLEANER_VERSION is None:
         raise NotAnImage("the original is an SVG; reading it needs the extra imgbang[formats]")
-    data = Path(path).read_bytes()
+    data = read_file(path)
     return clean(_unpacked(data, limit) if data.startswith(b"\x1f\x8b") else data)
 
 

@@ -13,7 +13,6 @@ Everything else belongs to each picture by itself: its operations, its file, its
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +28,7 @@ from proxy.imaging.picture import Picture
 from proxy.imaging.scaling import scale_to
 from proxy.imaging.scratch import remove
 from proxy.imaging.sizes import MOST_DECODED, begin
+from proxy.imaging.task_files import copy_file
 from proxy.imaging.transform import render
 from proxy.plan.geometry import Size
 from proxy.plan.output import Output, Truncated
@@ -90,7 +90,7 @@ def _again(report: RenderReport, path: str, job: RenderJob) -> RenderReport:
     """The result of another job as that of this one."""
     with translated(lambda _: CannotRender("the picture cannot be written")):
         try:
-            shutil.copyfile(path, job.result_path)
+            copy_file(path, job.result_path)
         except BaseException:
             remove(job.result_path)
             raise

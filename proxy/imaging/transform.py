@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pyvips
 
@@ -45,6 +44,7 @@ from proxy.imaging.sizes import begin, check_sizes
 from proxy.imaging.step_table import STEPS
 from proxy.imaging.steps import flattened
 from proxy.imaging.targets import contenders, ready_in_time
+from proxy.imaging.task_files import forget, size_of_file, write_file
 from proxy.imaging.times import Times
 from proxy.imaging.view import STORED
 from proxy.plan.animation import in_hundredths
@@ -104,7 +104,7 @@ def _picture(job: RenderJob, info: SourceInfo | None, pixels: Load, pace: Pace) 
         targets,
         job.output,
         lambda target, output: _file(replace(job, output=output), info, picture, target, times=times, pace=pace),
-        path=Path(job.result_path),
+        path=job.result_path,
         pixels=picture.size.pixels * len(picture.frames),
         limit=times.searching,
         pace=pace,
@@ -112,7 +112,7 @@ def _picture(job: RenderJob, info: SourceInfo | None, pixels: Load, pace: Pace) 
     kept = outcome.winner.written.kept
     if not kept and not hides(job.operations) and not tells_position(job.path, info, job.limits):
         return _original(job, info)
-    written, size, before = outcome.winner.written.picture, outcome.winner.size, Path(job.path).stat().st_size
+    written, size, before = outcome.winner.written.picture, outcome.winner.size, size_of_file(job.path)
     if len(written.frames) > 1 and size > before:
         written = written.noting(f"more bytes than the original: {size}, not {before}")
     return RenderReport(
@@ -175,7 +175,7 @@ def _name(target: Format) -> str:
 def _original(job: RenderJob, info: SourceInfo) -> RenderReport:
     """The original as the result."""
     copy_original(job)
-    size = Path(job.result_path).stat().st_size
+    size = size_of_file(job.result_path)
     return RenderReport(
         info.format, size, info.width, info.height, info.frames, 0.0, 0.0, 0, notes=("the original as it is",)
     )
@@ -191,7 +191,7 @@ def _report(job: RenderJob, pace: Pace) -> RenderReport:
     info = info or inspect(path, job.limits)
     with translated(lambda _: CannotRender("the original cannot be read as a picture")):
         body = write_report(path, info, job.output, job.limits)
-    Path(job.result_path).write_bytes(body)
+    write_file(job.result_path, body)
     return RenderReport(
         info.format,
         len(body),
@@ -242,7 +242,7 @@ def fit_format(picture: Picture, target: Format, output: Output) -> Picture:
         picture = picture.in_memory()  # once, however often it is written
     if picture.first.get_typeof(PROFILE):
         if output.colour is ColourPolicy.SRGB:
-            picture = picture.each(without_profile)
+            picture = picture.relabelled(without_profile)
         elif target not in HOLDS_PROFILE:
             picture = picture.each(from_profile).noting("colour profile converted to sRGB")
     return picture
@@ -256,8 +256,9 @@ def write(picture: Picture, target: Format, job: RenderJob) -> None:
     if target is Format.JPEG and not keep and credit is None and not turned:
         body = plain_jpeg(picture.raster, job.output)
         if body is not None:
-            Path(job.result_path).write_bytes(body)
+            write_file(job.result_path, body)
             return
+    forget(job.result_path)
     image = stripped(_joined(picture))
     if credit is not None and target in HOLDS_XMP:
         keep += ["exif", "xmp"]

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,7 @@ from typing import TypeVar
 from proxy.errors import DeadlinePassed, Overloaded, ProxyError, RenderCrashed, TooCostly
 from proxy.imaging.allocator import LEAST_KEPT
 from proxy.imaging.fences import Fences
-from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.job import OpenFile, RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.process import RenderProcess, WorkerLost, WorkerSpent, start_process
 from proxy.imaging.slot import Slot, WorkerStatistics
 from proxy.imaging.tasks import Inspected, Setup, Tasks, Together
@@ -96,24 +96,37 @@ class RenderWorkers:
             task.cancel()
         await asyncio.gather(*self._owned, *(process.end() for process in processes), return_exceptions=True)
 
-    async def inspect(self, path: str, *, timeout: float) -> SourceInfo:  # noqa: ASYNC109 -- the time for all of it
-        """Read the header of the original at `path`."""
-        inspected = await self._do(self._tasks.inspect, path, self._limits, seconds=timeout)
+    async def inspect(
+        self,
+        path: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 -- the time for all of it
+        lent: Sequence[OpenFile] = (),
+    ) -> SourceInfo:
+        """Read the header of the original at `path`, which may be that of a file in `lent` (`job.lent_path`)."""
+        inspected = await self._do(self._tasks.inspect, path, self._limits, seconds=timeout, lent=lent)
         return inspected.info
 
-    async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:  # noqa: ASYNC109 -- the time for all of it
+    async def run(
+        self,
+        job: RenderJob,
+        *,
+        timeout: float,  # noqa: ASYNC109 -- the time for all of it
+        lent: Sequence[OpenFile] = (),
+    ) -> RenderReport:
         """Render; the result is in the report or at the job's `result_path`, where on any failure nothing is."""
 
         def discard() -> None:
             Path(job.result_path).unlink(missing_ok=True)
 
-        return await self._do(self._tasks.render, job, seconds=timeout, discard=discard)
+        return await self._do(self._tasks.render, job, seconds=timeout, discard=discard, lent=lent)
 
     async def run_together(
         self,
         jobs: tuple[RenderJob, ...],
         *,
         timeout: float,  # noqa: ASYNC109 -- the time for all of it
+        lent: Sequence[OpenFile] = (),
     ) -> tuple[RenderReport | ProxyError, ...]:
         """Render several pictures of one original; what came of each. Raises where the worker is lost or too late."""
 
@@ -121,7 +134,8 @@ class RenderWorkers:
             for job in jobs:
                 Path(job.result_path).unlink(missing_ok=True)
 
-        return (await self._do(self._tasks.together, jobs, seconds=timeout, discard=discard)).outcomes
+        done = await self._do(self._tasks.together, jobs, seconds=timeout, discard=discard, lent=lent)
+        return done.outcomes
 
     @property
     def statistics(self) -> WorkerStatistics:
@@ -143,12 +157,17 @@ class RenderWorkers:
         return tuple(slot.process.pid for slot in self._slots if slot.process is not None and slot.process.alive)
 
     async def _do(
-        self, task: Callable[..., T], *args: object, seconds: float, discard: Callable[[], None] = lambda: None
+        self,
+        task: Callable[..., T],
+        *args: object,
+        seconds: float,
+        discard: Callable[[], None] = lambda: None,
+        lent: Sequence[OpenFile] = (),
     ) -> T:
         deadline = asyncio.get_running_loop().time() + seconds
         for last in (False, True):
             slot = await self._take(deadline)
-            work = self._own(self._work(slot, task, args, deadline, discard))
+            work = self._own(self._work(slot, task, args, deadline, discard, lent=lent))
             try:
                 # Shielded: the slot follows the process, not this coroutine.
                 return await asyncio.shield(work)
@@ -163,12 +182,20 @@ class RenderWorkers:
         raise AssertionError("unreachable")
 
     async def _work(
-        self, slot: Slot, task: Callable[..., T], args: tuple[object, ...], deadline: float, discard: Callable[[], None]
+        self,
+        slot: Slot,
+        task: Callable[..., T],
+        args: tuple[object, ...],
+        deadline: float,
+        discard: Callable[[], None],
+        *,
+        lent: Sequence[OpenFile],
     ) -> T:
         process = slot.process
         assert process is not None  # `_take` gives living slots only
         try:
-            answer = await process.run(task, *args, seconds=deadline - asyncio.get_running_loop().time())
+            seconds = deadline - asyncio.get_running_loop().time()
+            answer = await process.run(task, *args, seconds=seconds, lent=lent)
             process.resident_bytes = answer.resident_bytes
         except (WorkerLost, DeadlinePassed) as error:
             await process.die()

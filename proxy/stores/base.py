@@ -57,6 +57,23 @@ class ByteRange:
     last: int
 
 
+class LentFile(Protocol):
+    """The file of an object, open for reading and the receiver's to close. Nothing of this waits for a disk."""
+
+    def fileno(self) -> int:
+        """Its descriptor; ValueError once it is closed."""
+        ...
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether its bytes are still those that were lent: nobody has written over them."""
+        ...
+
+    def close(self) -> None:
+        """Give it back; once."""
+        ...
+
+
 @dataclass(slots=True)
 class ObjectBody:
     """An opened object: what is known of it, and its bytes as they arrive."""
@@ -71,6 +88,9 @@ class ObjectBody:
 
     Fails as `chunks` does, and with OSError where the file cannot be written.
     """
+    lend: Callable[[], LentFile | None] | None = None
+    """Instead of either, where a whole object is read: its very file, if it is one of this machine and all of it is in
+    memory. None when asked: it is not, or not any more."""
 
 
 class Source(Protocol):

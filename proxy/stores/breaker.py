@@ -182,7 +182,9 @@ class GuardedSource:
                 with self._watching(generation):
                     await copy_to(file)
 
-            yield ObjectBody(opened.info, self._watched(opened.chunks, generation), copy if copy_to else None)
+            watched = self._watched(opened.chunks, generation)
+            # What is lent lies in memory: it says nothing about the store (rule 6).
+            yield ObjectBody(opened.info, watched, copy if copy_to else None, opened.lend)
 
     async def _watched(self, items: AsyncIterator[T], generation: int) -> AsyncIterator[T]:
         with self._watching(generation):

@@ -41,13 +41,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
+from proxy.errors import OriginalNotFound
 from proxy.stores import directories, file_names, files
 from proxy.stores.base import ObjectInfo
 from proxy.stores.files import OpenFile, Sidecar
 from proxy.stores.glances import Glimpse
 from proxy.stores.kernel_calls import Calls
 from proxy.stores.keys import missing
+
+T = TypeVar("T")
 
 LARGEST = 256 * 1024
 """Bytes of a body: copying more would hold up the loop for as long as a thread takes."""
@@ -96,8 +100,7 @@ class CachedReads:
 
     def read(self, key: str) -> Glimpse | None:
         """The object, if memory has all of it; None if a thread must look. Raises OriginalNotFound as that would."""
-        found = self._find(key, self._read_whole)
-        return found if isinstance(found, Glimpse) else None
+        return self._find(key, self._read_whole)
 
     def open(self, key: str) -> Glimpse | Opened | None:
         """The object as `read` would give it, or open, to be read by threads, if it is larger than that."""
@@ -105,10 +108,23 @@ class CachedReads:
 
     def stat(self, key: str) -> ObjectInfo | None:
         """What is known of the object, whose body may have any size; otherwise as `read`."""
-        found = self._find(key, lambda _fd, _status, info: Glimpse(info, b""))
-        return None if found is None else found.info
+        return self._find(key, lambda _fd, _status, info: info)
 
-    def _find(self, key: str, use: _Use) -> Glimpse | Opened | None:
+    def lend(self, info: ObjectInfo) -> Lent | None:
+        """The file of the object that this is known of, if it is still that one and memory has all of it."""
+
+        def keep(fd: int, status: os.stat_result, found: ObjectInfo) -> Lent:
+            assert self._calls is not None
+            if found != info or not self._calls.is_cached(fd, status.st_size):
+                raise _NotCachedError
+            return Lent(fd, status, self._leave)
+
+        try:
+            return self._find(info.key, keep)
+        except OriginalNotFound:
+            return None
+
+    def _find(self, key: str, use: Callable[[int, os.stat_result, ObjectInfo], T]) -> T | None:
         path = files.path_of(key)
         if path is None:
             raise missing(key)
@@ -146,17 +162,19 @@ class CachedReads:
             raise _NotCachedError
         return root
 
-    def _look_at(self, calls: Calls, root: int, key: str, place: _Place, use: _Use) -> Glimpse | Opened:
+    def _look_at(
+        self, calls: Calls, root: int, key: str, place: _Place, use: Callable[[int, os.stat_result, ObjectInfo], T]
+    ) -> T:
         """What `use` makes of the file, open, and of what its sidecar says; it is closed then if it is not kept."""
         fd = calls.open_below(root, place.body)
-        found: Glimpse | Opened | None = None
+        found: T | None = None
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode) or (place.may_be_hidden and not directories.is_inside(root, fd)):
                 raise _NotCachedError
             found = use(fd, status, self._info_of(calls, root, key, place, status))
         finally:
-            now = None if isinstance(found, Opened) else self._leave(fd)
+            now = None if isinstance(found, Opened | Lent) else self._leave(fd)
         # Overwritten in place meanwhile? Then this is half of each.
         if now is not None and (now.st_size, now.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
             raise _NotCachedError
@@ -225,7 +243,31 @@ class Opened:
     file: OpenFile
 
 
-_Use = Callable[[int, os.stat_result, ObjectInfo], Glimpse | Opened]
+class Lent:
+    """See `base.LentFile`."""
+
+    def __init__(self, fd: int, status: os.stat_result, leave: Callable[[int], object]) -> None:
+        self._fd = fd
+        self._status = status
+        self._leave = leave
+        self._closed = False
+
+    def fileno(self) -> int:
+        """See `base.LentFile`."""
+        if self._closed:
+            raise ValueError("the file is closed")
+        return self._fd
+
+    @property
+    def is_intact(self) -> bool:
+        """See `base.LentFile`."""
+        now = os.fstat(self.fileno())
+        return (now.st_size, now.st_mtime_ns) == (self._status.st_size, self._status.st_mtime_ns)
+
+    def close(self) -> None:
+        """See `base.LentFile`."""
+        fd, self._closed = self.fileno(), True
+        self._leave(fd)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -19,7 +20,7 @@ from proxy.config import StoreSettings
 from proxy.errors import DeadlinePassed, RangeRefused
 from proxy.stores import files
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
-from proxy.stores.cached_reads import CachedReads
+from proxy.stores.cached_reads import CachedReads, Lent
 from proxy.stores.file_listing import Listing
 from proxy.stores.files import OpenFile
 from proxy.stores.gathered_looks import GatheredLooks
@@ -79,14 +80,17 @@ class LocalStore:
         cached = self._cached.open(key)
         if isinstance(cached, Glimpse):
             first, end = _bounds(cached.info, span)
-            yield ObjectBody(cached.info, _whole(cached.body[first:end]))
+            yield ObjectBody(cached.info, _whole(cached.body[first:end]), lend=self._lending(cached.info, span))
             return
         opened = await self._open(key) if cached is None else cached.file
         try:
             info = files.info_of(key, opened.status, opened.sidecar) if cached is None else cached.info
             first, end = _bounds(info, span)
             yield ObjectBody(
-                info, self._chunks(opened, first, end), lambda file: self._copy(opened, first, end, os.dup(file))
+                info,
+                self._chunks(opened, first, end),
+                lambda file: self._copy(opened, first, end, os.dup(file)),
+                self._lending(info, span),
             )
         finally:
             opened.close()
@@ -106,6 +110,9 @@ class LocalStore:
         while not listing.done:
             for key in await self._run(listing.step):
                 yield key
+
+    def _lending(self, info: ObjectInfo, span: ByteRange | None) -> Callable[[], Lent | None] | None:
+        return partial(self._cached.lend, info) if span is None else None
 
     async def _open(self, key: str) -> OpenFile:
         job = self._threads.submit(self._open_now, key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 
 from proxy.delivery.batches import can_share
 from proxy.errors import CannotRender, DeadlinePassed, Overloaded, ProxyError, RenderCrashed
-from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
+from proxy.imaging.job import OpenFile, RenderJob, RenderReport, SourceInfo
 from proxy.plan.operations import AutoOrient, Crop, Resize
 from proxy.plan.output import Output, Target
 from proxy.plan.plan import Plan
@@ -78,13 +78,13 @@ class Picky(FakeWorkers):
     unmade = 0
     deadly = 0
 
-    async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
         width = next(operation.width for operation in job.operations if isinstance(operation, Resize))
         if width == self.unmade:
             raise CannotRender("not this one")
         if width == self.deadly:
             raise RenderCrashed("crashed twice")
-        return await super().run(job, timeout=timeout)
+        return await super().run(job, timeout=timeout, lent=lent)
 
 
 async def test_a_failure_is_its_own(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ async def test_what_does_not_move_is_not_known_before(tmp_path: Path) -> None:
     """An original that turns out to be an animation: each of its pictures goes its own way, now and from then on."""
 
     class Moving(FakeWorkers):
-        async def header_of(self, path: str) -> SourceInfo:
-            return replace(await super().header_of(path), frames=5)
+        async def header_of(self, path: str, lent: Sequence[OpenFile] = ()) -> SourceInfo:
+            return replace(await super().header_of(path, lent), frames=5)
 
     async with Kitchen(tmp_path, workers=Moving()) as kitchen:
         kitchen.source.add("a.gif", b"pixels")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
 from pathlib import Path
 
 import pytest
 
+from proxy.delivery import originals
 from proxy.delivery.deadline import Deadline
-from proxy.delivery.originals import LINGER
+from proxy.delivery.originals import LINGER, MOST_LENT
 from proxy.errors import (
     DeadlinePassed,
     NotAnImage,
+    OriginalChanged,
     OriginalNotFound,
     OriginalTooLarge,
     OriginUnavailable,
@@ -27,7 +30,7 @@ def soon() -> Deadline:
 
 async def read(kitchen: Kitchen, key: str = "a.jpg", *, deadline: Deadline | None = None) -> bytes:
     async with kitchen.originals.stage(key, deadline or soon()) as staged:
-        return staged.path.read_bytes()
+        return staged.read()
 
 
 async def settle() -> None:
@@ -67,7 +70,7 @@ async def test_sweep_spares_what_is_in_use(kitchen: Kitchen) -> None:
     async with kitchen.originals.stage("a.jpg", soon()) as staged:
         staged.idle_since -= LINGER
         kitchen.originals.sweep()
-        assert staged.path.exists()
+        assert staged.read() == b"pixels"
 
 
 async def test_newer_version_replaces_it(kitchen: Kitchen) -> None:
@@ -267,7 +270,7 @@ async def test_purge_while_in_use(kitchen: Kitchen) -> None:
     async with kitchen.originals.stage("a.jpg", soon()) as staged:
         kitchen.source.add("a.jpg", b"new")
         await kitchen.purger.key("a.jpg")
-        assert staged.path.read_bytes() == b"old"
+        assert staged.read() == b"old"
         assert await read(kitchen) == b"new"
         assert len(kitchen.files()) == 2
     assert len(kitchen.files()) == 1
@@ -312,3 +315,121 @@ async def test_fetch_gate_is_left_while_rendering(kitchen: Kitchen) -> None:
     kitchen.source.add("a.jpg", b"x")
     async with kitchen.originals.stage("a.jpg", soon()):
         assert kitchen.gate.statistics.inside == 0
+
+
+async def test_lent_instead_of_copied(lender: Kitchen) -> None:
+    """A file that can be lent is not copied; it stays open as long as a copy would stay, and for all who read it."""
+    lender.source.add("a.jpg", b"pixels")
+    async with lender.originals.stage("a.jpg", soon()) as one, lender.originals.stage("a.jpg", soon()) as two:
+        assert one is two
+        assert (one.read(), lender.files(), lender.staging.statistics.used_bytes) == (b"pixels", [], 0)
+    (lent,) = lender.source.lent
+    lender.originals.sweep()
+    assert not lent.closed
+    one.idle_since -= LINGER
+    lender.originals.sweep()
+
+    assert lent.closed
+    assert lender.metrics.value("imgbang_fetch_bytes_total") == 6
+
+
+async def test_a_lent_file_that_is_written_over(lender: Kitchen) -> None:
+    """It is not what was staged any more: the next one has the file as it is now, those who read it learn of it."""
+    lender.source.add("a.jpg", b"old")
+    async with lender.originals.stage("a.jpg", soon()) as staged:
+        lender.source.lent[0].is_intact = False
+        assert not staged.is_intact
+        with pytest.raises(OriginalChanged):
+            staged.read()
+        lender.source.add("a.jpg", b"new")
+        assert await read(lender) == b"new"
+        assert not lender.source.lent[0].closed
+
+    assert lender.source.lent[0].closed
+
+
+async def test_a_lent_file_that_is_purged(lender: Kitchen) -> None:
+    """As a copy: it stays for those who read it."""
+    lender.source.add("a.jpg", b"old")
+    async with lender.originals.stage("a.jpg", soon()) as staged:
+        await lender.purger.key("a.jpg")
+        assert staged.read() == b"old"
+    assert lender.source.lent[0].closed
+
+
+async def test_purged_while_it_is_lent(lender: Kitchen) -> None:
+    """What was asked for before a purge is given back and asked for again."""
+    lender.source.add("a.jpg", b"old")
+    lender.source.barriers["leave"].close()
+    reading = asyncio.create_task(read(lender))
+    await lender.source.barriers["leave"].reached()
+    lender.source.add("a.jpg", b"new")
+    await lender.purger.key("a.jpg")
+    lender.source.barriers["leave"].open()
+
+    assert await reading == b"new"
+    assert [one.closed for one in lender.source.lent] == [True, False]
+
+
+async def test_lending_is_bounded(lender: Kitchen) -> None:
+    """Descriptors are few: the one longest unused makes room, and while all are in use the next is copied."""
+    keys = [f"{number}.jpg" for number in range(MOST_LENT + 2)]
+    for key in keys:
+        lender.source.add(key, b"pixels")
+    for key in keys[: MOST_LENT + 1]:
+        await read(lender, key)
+    assert [one.closed for one in lender.source.lent] == [True, *[False] * MOST_LENT]
+    async with contextlib.AsyncExitStack() as stack:
+        for key in keys[1 : MOST_LENT + 1]:
+            await stack.enter_async_context(lender.originals.stage(key, soon()))
+        assert await read(lender, keys[-1]) == b"pixels"
+        assert len(lender.files()) == 1
+        assert len(lender.source.lent) == MOST_LENT + 1
+
+
+async def test_what_is_too_large_to_lend_is_copied(lender: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker has all of it in memory."""
+    monkeypatch.setattr(originals, "_MOST_LENT_BYTES", 5)
+    lender.source.add("a.jpg", b"large!")
+    lender.source.add("b.jpg", b"small")
+    assert (await read(lender), await read(lender, "b.jpg")) == (b"large!", b"small")
+    assert (len(lender.files()), len(lender.source.lent)) == (1, 1)
+
+
+async def test_what_has_no_version_is_copied(lender: Kitchen) -> None:
+    """Its bytes are its version, and have to be read for that."""
+    lender.source.add("a.jpg", b"pixels", version="")
+    async with lender.originals.stage("a.jpg", soon()) as staged:
+        assert staged.info.version.startswith("crc32-")
+    assert (len(lender.files()), lender.source.lent) == (1, [])
+
+
+async def test_no_room_is_needed_for_what_is_lent(lender: Kitchen) -> None:
+    """Copies make room for copies; what is lent takes none, and is left alone."""
+    lender.source.add("lent.jpg", b"x" * 10)
+    await read(lender, "lent.jpg")
+    lender.source.lends = False
+    for key in ("a.jpg", "b.jpg"):
+        lender.source.add(key, b"x" * lender.max_bytes)
+        lender.staging._limit = lender.max_bytes
+        await read(lender, key)
+
+    assert not lender.source.lent[0].closed
+    assert len(lender.files()) == 1
+
+
+async def test_lent_and_cancelled_at_every_moment(lender: Kitchen) -> None:
+    """Whenever a caller leaves, the file is given back."""
+    lender.source.add("a.jpg", b"pixels")
+    for steps in range(40):
+        reader = asyncio.create_task(read(lender))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        await settle()
+        lender.originals.discard("a.jpg")
+
+    assert len(lender.source.lent) > 10
+    assert all(one.closed for one in lender.source.lent)
+    assert lender.originals._lent == 0

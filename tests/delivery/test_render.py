@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from proxy.errors import (
     CannotRender,
     DeadlinePassed,
     NotAnImage,
+    OriginalChanged,
     OriginalNotFound,
     OriginalTooLarge,
     OriginUnavailable,
@@ -23,9 +25,12 @@ from proxy.errors import (
     ProxyError,
     RenderCrashed,
 )
-from proxy.imaging.job import RenderJob, RenderReport
+from proxy.imaging.job import OpenFile, RenderJob, RenderReport
+from proxy.plan.operations import Watermark
+from proxy.plan.output import OnError, Output, Target
+from proxy.plan.plan import Plan
 from tests.delivery.kitchen import NEGATIVE_TTL, WINDOW, Has, Kitchen, plan_of
-from tests.fakes import FakeWorkers
+from tests.fakes import FakeWorkers, MemoryStore
 
 
 async def settle() -> None:
@@ -729,8 +734,8 @@ async def test_failed_save_is_no_failure(kitchen: Kitchen, tmp_path: Path) -> No
 class ForgetfulWorkers(FakeWorkers):
     """Workers whose results are gone before anybody has read them."""
 
-    async def run(self, job: RenderJob, *, timeout: float) -> RenderReport:
-        report = await super().run(job, timeout=timeout)
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
+        report = await super().run(job, timeout=timeout, lent=lent)
         Path(job.result_path).unlink()
         return report
 
@@ -853,3 +858,91 @@ async def test_dead_results_store(kitchen: Kitchen) -> None:
     kitchen.store.fail("open", "put", "list", "delete")
     assert await kitchen.serve() == b"rendered pixels"
     assert await kitchen.serve(plan_of(width=99)) == b"rendered pixels"
+
+
+class Overwriting(FakeWorkers):
+    """Under whose hands originals are written over, so many times."""
+
+    source: MemoryStore
+    times = 0
+    of_halves: ProxyError | None = None
+    """How they fail then."""
+
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
+        if not self.times:
+            return await super().run(job, timeout=timeout, lent=lent)
+        self.times -= 1
+        self.failure = self.of_halves
+        try:
+            return await super().run(job, timeout=timeout, lent=lent)
+        finally:
+            self.failure = None
+            for one in self.source.lent:
+                one.is_intact = False
+            self.source.add("a.jpg", b"new")
+
+
+@pytest.fixture
+async def overwriting(tmp_path: Path) -> AsyncIterator[Kitchen]:
+    """A kitchen of such workers, and of originals that are lent."""
+    async with Kitchen(tmp_path / "staging", workers=Overwriting()) as kitchen:
+        kitchen.workers.source = kitchen.source
+        kitchen.source.lends = True
+        kitchen.source.add("a.jpg", b"old")
+        yield kitchen
+    assert all(one.closed for one in kitchen.source.lent)
+
+
+@pytest.mark.parametrize("failure", [None, CannotRender("half a picture"), RenderCrashed("crashed twice")])
+async def test_an_original_that_is_written_over_while_it_is_read(
+    overwriting: Kitchen, failure: ProxyError | None
+) -> None:
+    """What was made of half of each, a failure, too, is nobody's: it is rendered again, and only that is kept."""
+    overwriting.workers.of_halves = failure
+    overwriting.workers.times = 1
+    first = await overwriting.answer()
+
+    assert first.result is not None
+    assert (first.result.body, first.outcome) == (b"rendered new", Outcome.MISS)
+    assert first.etag == (await overwriting.answer()).etag
+    await overwriting.settle()
+    assert [one.body for one in overwriting.store.objects.values()] == [b"rendered new"]
+    assert overwriting.failures.has(plan_of()) is False
+
+
+async def test_an_original_that_is_written_over_again_and_again(overwriting: Kitchen) -> None:
+    """Twice is enough: it is said, nothing is kept, and the next request tries again."""
+    overwriting.workers.times = 2
+    with pytest.raises(OriginalChanged, match="changed while it was read"):
+        await overwriting.answer()
+    assert overwriting.store.objects == {}
+    assert await overwriting.serve() == b"rendered new"
+
+
+async def test_a_page_of_an_original_that_is_written_over(overwriting: Kitchen) -> None:
+    """All of what was made from one decode is made again."""
+    overwriting.workers.times = 1
+    bodies = await asyncio.gather(*(overwriting.serve(plan_of(width=width)) for width in (100, 80, 60)))
+
+    assert set(bodies) == {b"rendered new"}
+    assert overwriting.workers.together[0] == 3
+
+
+async def test_a_mark_that_is_written_over(overwriting: Kitchen) -> None:
+    """So is what a mark was drawn on."""
+    overwriting.source.add("logo", b"logo", version="l1")
+    plan = Plan("a.jpg", (Watermark("logo"),), Output(Target.JPEG))
+    overwriting.workers.times = 1
+
+    assert await overwriting.serve(plan) == b"rendered new with logo"
+    assert overwriting.workers.rendered == 2
+
+
+async def test_a_lent_original_in_place_of_a_result(overwriting: Kitchen) -> None:
+    """What cannot be rendered is answered as it is, from the file that was lent."""
+    body = b"GIF89a" + b"x" * 100
+    overwriting.source.add("a.jpg", body)
+    overwriting.workers.failure = CannotRender("broken")
+    plan = plan_of()
+
+    assert await overwriting.serve(replace(plan, output=replace(plan.output, on_error=OnError.ORIGINAL))) == body

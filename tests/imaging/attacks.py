@@ -143,6 +143,16 @@ def never_end(job: RenderJob) -> RenderReport:
     return report(job)
 
 
+def write_to_sockets(job: RenderJob) -> RenderReport:
+    """Say something to whoever is at the other end of each socket."""
+    sockets = []
+    for number in range(3, 256):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                sockets.append(number)
+    return _said(job, lambda: [os.write(number, b"hello") for number in sockets])
+
+
 def tell_files(job: RenderJob) -> RenderReport:
     """Show every file that is open."""
     names = []
@@ -204,3 +214,98 @@ def raise_the_limits(job: RenderJob) -> RenderReport:
 def render(job: RenderJob) -> RenderReport:
     """Render, as ever."""
     return render_job(job)
+
+
+Attack = Callable[[int, Path], object]
+"""Something to try with the descriptor of a lent file; the directory is one that may be written to."""
+
+_kept: list[int] = []
+
+
+def keep_what_is_lent(job: RenderJob) -> RenderReport:
+    """At first see to it that lent files stay open; then do to one what a file beside the result says."""
+    from proxy.imaging import serving
+
+    folder = Path(job.result_path).parent
+    if not (folder / "attack").exists():
+        read = serving.read_lent
+
+        def read_and_keep(file: int) -> bytes:
+            _kept.append(os.dup(file))
+            return read(file)
+
+        serving.read_lent = read_and_keep
+        return report(job)
+    name = (folder / "attack").read_text()
+    (attack,) = (one for one in ON_A_FILE if one.__name__ == name)
+    return _said(job, lambda: attack(_kept[-1], folder))
+
+
+def write_to_it(file: int, _: Path) -> object:
+    return os.pwrite(file, b"mine", 0)
+
+
+def open_it_for_writing(file: int, _: Path) -> object:
+    return Path(f"/proc/self/fd/{file}").open("r+b")
+
+
+def open_it_again(file: int, _: Path) -> object:
+    return Path(f"/proc/self/fd/{file}").open("rb")
+
+
+def shorten_it(file: int, _: Path) -> object:
+    return os.truncate(f"/proc/self/fd/{file}", 0)
+
+
+def link_to_it(file: int, folder: Path) -> object:
+    """A name for it where this process may write."""
+    here = os.open(folder, os.O_RDONLY)  # with a directory given, `linkat` is called, which follows
+    return os.link(f"/proc/self/fd/{file}", folder / "link", src_dir_fd=here, follow_symlinks=True)
+
+
+def forbid_reading_it(file: int, _: Path) -> object:
+    return os.fchmod(file, 0)
+
+
+def forbid_reading_its_name(file: int, _: Path) -> object:
+    return Path(f"/proc/self/fd/{file}").chmod(0)
+
+
+def give_it_away(file: int, _: Path) -> object:
+    return os.fchown(file, 65534, 65534)
+
+
+def make_it_old(file: int, _: Path) -> object:
+    return os.utime(file, (0, 0))
+
+
+def make_its_name_old(file: int, _: Path) -> object:
+    return os.utime(f"/proc/self/fd/{file}", (0, 0))
+
+
+def label_it(file: int, _: Path) -> object:
+    return os.setxattr(file, "user.imgbang-focal", b"0,0")
+
+
+def lock_it(file: int, _: Path) -> object:
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def lease_it(file: int, _: Path) -> object:
+    return fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+
+
+def read_it_past_memory(file: int, _: Path) -> object:
+    """The descriptor shares its flags with the front's."""
+    return fcntl.fcntl(file, fcntl.F_SETFL, os.O_DIRECT)
+
+
+def flag_it(file: int, _: Path) -> object:
+    """Set its attributes to what they are."""
+    return fcntl.ioctl(file, 0x40086602, fcntl.ioctl(file, 0x80086601, bytes(8)))
+
+
+ON_A_FILE: tuple[Attack, ...] = (
+    write_to_it, open_it_for_writing, open_it_again, shorten_it, link_to_it, forbid_reading_it, forbid_reading_its_name,
+    give_it_away, make_it_old, make_its_name_old, label_it, lock_it, lease_it, read_it_past_memory, flag_it,
+)  # fmt: skip

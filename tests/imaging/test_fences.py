@@ -152,15 +152,25 @@ async def test_large_pages(job: RenderJob, monkeypatch: pytest.MonkeyPatch, own:
 
 
 async def test_no_inherited_files(job: RenderJob) -> None:
-    """A worker holds no socket and no file of the front's: what it has open are pipes."""
+    """A worker holds no file of the front's: what it has open are pipes, and the socket by which it is lent originals."""
     with (folder_of(job) / "original").open("rb") as held:
         os.set_inheritable(held.fileno(), True)
         async with fenced(folder_of(job), attacks.tell_files) as workers:
             await workers.run(job, timeout=10)
 
     kinds = dict(line.split() for line in Path(job.result_path).read_text().splitlines())
-    pipes, devices = "10000", "20000"
-    assert {kind for number, kind in kinds.items() if int(number) > 2} <= {pipes, devices}  # /dev/urandom, /dev/null
+    pipe, device, socket = "10000", "20000", "140000"
+    own = [kind for number, kind in kinds.items() if int(number) > 2]
+    assert set(own) <= {pipe, device, socket}  # /dev/urandom, /dev/null
+    assert own.count(socket) == 1
+
+
+async def test_the_socket_leads_one_way(job: RenderJob) -> None:
+    """Through the socket by which originals come, nothing goes back."""
+    async with fenced(folder_of(job), attacks.write_to_sockets) as workers:
+        await workers.run(job, timeout=10)
+
+    assert Path(job.result_path).read_text() == "refused: BrokenPipeError"
 
 
 async def test_one_pipe_leads_out(job: RenderJob) -> None:

@@ -196,7 +196,7 @@ def test_a_header_is_read_once(studio: Studio, sides: tuple[int, ...], monkeypat
         opened.append(name)
         return pyvips.Image.jpegload(name, **options)
 
-    monkeypatch.setitem(LOADERS, Format.JPEG, counted)
+    monkeypatch.setitem(LOADERS, Format.JPEG, (counted, pyvips.Image.jpegload_source))
     jobs = tuple(
         RenderJob(
             str(path),

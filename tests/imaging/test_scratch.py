@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ from PIL import Image
 from proxy.errors import CannotRender, ProxyError
 from proxy.imaging.job import RenderJob, RenderLimits, RenderReport
 from proxy.imaging.scratch import LARGEST, Scratch, handed_over, remove
+from proxy.imaging.task_files import body_in_memory, size_of_file
 from proxy.imaging.transform import render
 from proxy.imaging.workers import RenderWorkers
 from proxy.plan.operations import Resize
-from proxy.plan.output import Output, Target
+from proxy.plan.output import Answer, Output, OverLimit, Target
 from tests.imaging.stunts import result_of
-from tests.pictures import decoded, encoded
+from tests.pictures import coordinates, decoded, encoded
 
 LIMITS = RenderLimits()
 SMALL, LARGE = 30, 800
@@ -166,3 +168,82 @@ async def test_through_a_worker(original: Path, workers: RenderWorkers) -> None:
         assert (decoded(body).size[0], len(body)) == (report.width, report.size)
         assert Path(job.result_path).exists() == (report.body is None) == (report.size > LARGEST)
     assert len(bodies[1]) > 1 << 16
+
+
+def test_what_we_encode_is_not_written(original: Path, scratch: Scratch) -> None:
+    """A plain JPEG is in memory when it is made; it is read from there, and forgotten with its task."""
+    job = job_of(original, "result", SMALL, Target.JPEG)
+
+    with scratch.of((job,)) as (here,):
+        report = render(here)
+        assert Path(here.result_path).stat().st_size == 0
+        assert size_of_file(here.result_path) == report.size > 0
+        body = handed_over(report, here, job).body
+    assert body is not None
+    assert decoded(body).format == "JPEG"
+    assert body_in_memory(here.result_path) is None
+
+
+def test_a_large_one_of_ours_lies_in_its_file(original: Path, scratch: Scratch) -> None:
+    """Written once, from where it was made."""
+    job = job_of(original, "result", LARGE, Target.JPEG)
+    job = replace(job, output=replace(job.output, quality=100))
+
+    with scratch.of((job,)) as (here,):
+        report = handed_over(render(here), here, job)
+
+    assert report.body is None
+    assert Path(job.result_path).stat().st_size == report.size > LARGEST
+
+
+OUTPUTS = {
+    "best of three": Output(Target.JPEG, candidates=(Target.JPEG, Target.WEBP, Target.PNG)),
+    "few bytes": Output(Target.JPEG, max_bytes=9000),
+    "few bytes, progressive": Output(Target.JPEG, max_bytes=9000, progressive=True),
+    "a score": Output(Target.JPEG, ssimulacra2=60),
+    "a score as WebP": Output(Target.WEBP, ssimulacra2=60),
+    "dots per inch": Output(Target.JPEG, density=300),
+    "dots per inch, progressive": Output(Target.JPEG, density=300, progressive=True),
+    "an icon": Output(Target.ICO),
+    "a report": Output(Target.JPEG, answer=Answer.INFO),
+    "or the original": Output(Target.JPEG, quality=95, max_bytes=1000, over_limit=OverLimit.OR_ORIGINAL),
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+def test_kept_or_written(original: Path, scratch: Scratch, output: Output) -> None:
+    """However a result is looked for, the same comes out as in a file."""
+    original.write_bytes(encoded(coordinates(300, 200), "JPEG", quality=90))
+    job = replace(job_of(original, "result", 120), output=output)
+    usual = render(job)
+    written = Path(job.result_path).read_bytes()
+
+    with scratch.of((job,)) as (here,):
+        report = handed_over(render(here), here, job)
+
+    assert report.body == written
+    assert (report.format, report.size, report.notes) == (usual.format, len(written), usual.notes)
+
+
+def test_one_after_the_other_at_the_same_path(original: Path, scratch: Scratch) -> None:
+    """The last is what lies there, whoever wrote it: it is neither hidden by what was kept nor does it hide that."""
+    job = job_of(original, "result", SMALL)
+    said = []
+    with scratch.of((job,)) as (here,):
+        for target in (Target.JPEG, Target.WEBP, Target.JPEG, Target.PNG, Target.ICO, Target.GIF):
+            report = handed_over(render(replace(here, output=Output(target))), here, job)
+            assert report.body is not None
+            said.append((target.value, decoded(report.body).format, len(report.body) == report.size))
+
+    assert said == [(kind, kind.upper(), True) for kind, _, _ in said]
+
+
+def test_a_failure_forgets_what_was_kept(original: Path, scratch: Scratch) -> None:
+    """As it deletes a file."""
+    job = job_of(original, "result", SMALL, Target.JPEG)
+    with scratch.of((job,)) as (here,):
+        render(here)
+        original.write_bytes(b"GIF89a")
+        with pytest.raises(ProxyError):
+            render(here)
+        assert size_of_file(here.result_path) == 0

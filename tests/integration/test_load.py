@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.pictures import coordinates, encoded
+from proxy.stores.kernel_calls import linux_calls
+from tests.pictures import coordinates, decoded, encoded
 from tests.servers.imgbang import ImgbangServer
 
 pytestmark = pytest.mark.integration
@@ -112,7 +114,8 @@ def test_a_killed_front_leaves_nothing(tmp_path: Path) -> None:
     """After kill -9 no worker lives on, and the next start sweeps what was staged."""
     server = ImgbangServer(tmp_path)
     server.originals.mkdir()
-    (server.originals / "photo.jpg").write_bytes(encoded(coordinates(800, 600), "JPEG"))
+    # What follows the picture is nothing to it, and makes it too large to be lent.
+    (server.originals / "photo.jpg").write_bytes(encoded(coordinates(800, 600), "JPEG") + bytes(17 << 20))
     server.start()
     workers = server.worker_pids()
     assert server.get("/photo.jpg!small").status == 200
@@ -133,6 +136,60 @@ def test_a_killed_front_leaves_nothing(tmp_path: Path) -> None:
     assert left == []
     assert status.startswith("imgbang; hit; detail=store")
     assert server.staged_files() == []
+
+
+def test_an_original_of_this_machine_is_not_copied(tmp_path: Path) -> None:
+    """It is lent to a worker, open as long as a copy would lie there; what is written over it is seen."""
+    server = ImgbangServer(tmp_path, env={"IMGBANG_FRESHNESS": "0.1"})
+    server.originals.mkdir()
+    photo = server.originals / "photo.jpg"
+    photo.write_bytes(encoded(coordinates(800, 600), "JPEG"))
+    require_lending(server.originals)
+    server.start()
+    assert server.process is not None
+    try:
+        first = server.get("/photo.jpg!small")
+        staged = server.staged_files()
+        held = files_of(server.process.pid)
+        with photo.open("r+b") as file:
+            file.truncate(0)
+            file.write(encoded(coordinates(600, 800), "JPEG"))
+        time.sleep(0.3)
+        second = server.get("/photo.jpg!large")
+    finally:
+        server.stop()
+
+    assert (first.status, staged) == (200, [])
+    assert photo in held
+    assert second.status == 200
+    width, height = decoded(second.body).size
+    assert width < height
+
+
+def files_of(pid: int) -> set[Path]:
+    """What a process has open."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(link.readlink())
+    return found
+
+
+def require_lending(root: Path) -> None:
+    """Skip where files cannot be lent."""
+    calls = linux_calls()
+    if calls is None:
+        pytest.skip("not Linux: that originals are lent was not proven")
+    try:
+        root.stat()
+        top = calls.open_root(os.fsencode(root))
+    except OSError:
+        pytest.skip("no openat2: that originals are lent was not proven")
+    try:
+        if not calls.is_fit(top):
+            pytest.skip("not ext4, XFS or Btrfs, or no cachestat: that originals are lent was not proven")
+    finally:
+        os.close(top)
 
 
 def test_a_stopped_server_finishes_and_saves(own_server: ImgbangServer) -> None:

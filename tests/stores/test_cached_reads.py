@@ -22,8 +22,8 @@ from proxy.errors import OriginalNotFound, OriginUnavailable
 from proxy.metrics import Metrics
 from proxy.stores import cached_reads, files
 from proxy.stores.base import ByteRange
-from proxy.stores.breaker import Breaker, GuardedStore, State
-from proxy.stores.cached_reads import LARGEST, CachedReads
+from proxy.stores.breaker import Breaker, GuardedSource, GuardedStore, State
+from proxy.stores.cached_reads import LARGEST, CachedReads, Lent
 from proxy.stores.kernel_calls import LinuxCalls, linux_calls
 from proxy.stores.local import LocalStore
 from proxy.stores.metered import MeteredStore
@@ -644,3 +644,109 @@ async def test_few_sidecars_are_remembered(store: LocalStore, monkeypatch: pytes
         assert store.glance(f"{number}.jpg") is not None
 
     assert list(store._cached._labelled) == ["2.jpg", "3.jpg", "4.jpg"]
+
+
+async def lend(store: LocalStore | GuardedSource, key: str = "d/a.jpg", span: ByteRange | None = None) -> Lent | None:
+    """The file of an object, as whoever opens it may have it."""
+    async with store.open(key, span=span) as opened:
+        return None if opened.lend is None else opened.lend()
+
+
+@pytest.mark.parametrize("size", [0, 5, LARGEST + 1])
+async def test_a_file_is_lent(store: LocalStore, size: int) -> None:
+    """The file itself, however large, and after it was replaced, too."""
+    await put(store, "large", bytes(size), "2")
+    before = open_files()
+    lent = await lend(store, "large")
+    assert lent is not None
+    await put(store, "large", b"other", "3")
+
+    assert os.pread(lent.fileno(), size + 1, 0) == bytes(size)
+    assert lent.is_intact
+    assert os.get_inheritable(lent.fileno()) is False
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.pwrite(lent.fileno(), b"x", 0)
+    lent.close()
+    with pytest.raises(ValueError, match="closed"):
+        lent.fileno()
+    await store._run(lambda: None)
+    assert open_files() == before
+
+
+async def test_a_deleted_file_is_given_back_in_a_thread(store: LocalStore) -> None:
+    """Whoever closes it last frees its blocks: that waits for the disk."""
+    lent = await lend(store)
+    assert lent is not None
+    number = lent.fileno()
+    await store.delete("d/a.jpg")
+    stalled = threading.Event()
+    waiting = [store._threads.submit(stalled.wait) for _ in range(16)]
+    try:
+        lent.close()
+        assert os.fstat(number).st_nlink == 0  # not yet
+    finally:
+        stalled.set()
+    assert all(job.result() for job in waiting)
+    await store._run(lambda: None)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
+async def test_what_is_not_in_memory_is_not_lent(store: LocalStore, kernel: Kernel) -> None:
+    """A worker would wait for the disk: it is to be copied, by who has the time."""
+    await put(store, "large", bytes(LARGEST + 1), "2")
+    before = open_files()
+    async with store.open("large") as opened:
+        assert opened.lend is not None
+        kernel.cached = False
+        assert opened.lend() is None
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("span", [ByteRange(0, 2), ByteRange(0, 4)])
+async def test_a_part_is_not_lent(store: LocalStore, span: ByteRange) -> None:
+    """What is lent is a whole object."""
+    assert await lend(store, span=span) is None
+
+
+@pytest.mark.parametrize("change", ["replaced", "written over", "deleted"])
+async def test_another_file_is_not_lent(store: LocalStore, root: Path, change: str) -> None:
+    """What is told of the object and what is lent are the same object."""
+    before = open_files()
+    async with store.open("d/a.jpg") as opened:
+        if change == "replaced":
+            await put(store, "d/a.jpg", b"other", "2")
+        elif change == "written over":
+            (root / "d/a.jpg").write_bytes(b"other")
+        else:
+            await store.delete("d/a.jpg")
+        assert opened.lend is not None
+        assert opened.lend() is None
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("change", [b"other", b"longer than before"])
+async def test_what_was_lent_and_written_over(store: LocalStore, root: Path, change: bytes) -> None:
+    """That the bytes are others now can be told."""
+    lent = await lend(store)
+    assert lent is not None
+    assert lent.is_intact
+    (root / "d/a.jpg").write_bytes(change)
+    assert not lent.is_intact
+    lent.close()
+
+
+async def test_lending_by_others(root: Path, settings: StoreSettings, kernel: Kernel) -> None:
+    """Where threads do all there is nothing to lend; a breaker lends what its store does, a bucket nothing."""
+    async with LocalStore(root, settings, calls=kernel) as store:
+        await put(store, "a", b"x", "1")
+        lent = await lend(GuardedSource(store), "a")
+        assert lent is not None
+        lent.close()
+    kernel.fit = False
+    async with LocalStore(root, settings, calls=kernel) as store:
+        assert await lend(store, "a") is None
+    bucket = MemoryStore()
+    bucket.add("a", b"x")
+    async with bucket.open("a") as opened:
+        assert opened.lend is None
