@@ -184,7 +184,8 @@ _FORBIDDEN = {
 }  # fmt: skip
 _FORBIDDEN_COMMANDS = {
     (72, 25): (4, 1024),  # fcntl: F_SETFL, F_SETLEASE
-    (16, 29): (0x40086602, 0x40046602, 0x401C5820),  # ioctl: FS_IOC_SETFLAGS, FS_IOC32_SETFLAGS, FS_IOC_FSSETXATTR
+    # ioctl: FS_IOC_SETFLAGS (and of 32 bits), FS_IOC_FSSETXATTR, FS_IOC_SETVERSION (and ext4's), FS_IOC_ENABLE_VERITY
+    (16, 29): (0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40086604, 0x40806685),
 }
 """Calls that do many things, by their numbers as above, and what they are not to do."""
 _MACHINES = {"x86_64": (0, 317, 0xC000003E), "aarch64": (1, 277, 0xC00000B7)}

@@ -73,11 +73,13 @@ class Line:
 
         `lent` goes with the task (`job.lent_path`); ValueError if one of those files is closed by now.
         """
+        # First: a file that was sent and is not taken would be the next task's.
+        message = pickle.dumps((task, args, len(lent)))
         try:
             if lent:
                 # There is room: what was sent before was taken before its task was answered.
                 socket.send_fds(self._lending, [b"\0"], [file.fileno() for file in lent])
-            self._speaking.write(pickle.dumps((task, args, len(lent))))
+            self._speaking.write(message)
             line = await self._answers.readuntil()
             enclosed = await self._answers.readexactly(enclosed_bytes(line))
             return cast("T", read_answer(line, enclosed))

@@ -21,7 +21,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from proxy.errors import OriginUnavailable
+from proxy.errors import OriginalTooLarge, OriginUnavailable
 from proxy.imaging.job import lent_path
 
 # Of the task under way: a worker does one at a time. What is in memory, by path, and the paths to be kept there.
@@ -101,7 +101,7 @@ def forget(path: str) -> None:
 
 
 def read_lent(file: int) -> bytes:
-    """The bytes of an open file; OriginUnavailable if they cannot be read."""
+    """The bytes of an open file; OriginUnavailable if they cannot be read, OriginalTooLarge if there is no room."""
     size = os.fstat(file).st_size
     parts: list[bytes] = []
     held = 0
@@ -112,4 +112,6 @@ def read_lent(file: int) -> bytes:
             held += len(part)
     except OSError as error:
         raise OriginUnavailable("the store failed while the original was read") from error
+    except MemoryError as error:
+        raise OriginalTooLarge("the original needs more memory than a render worker has") from error
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -305,7 +305,13 @@ def flag_it(file: int, _: Path) -> object:
     return fcntl.ioctl(file, 0x40086602, fcntl.ioctl(file, 0x80086601, bytes(8)))
 
 
+def renumber_it(file: int, _: Path) -> object:
+    """Set its generation to what it is."""
+    return fcntl.ioctl(file, 0x40087602, fcntl.ioctl(file, 0x80087601, bytes(8)))
+
+
 ON_A_FILE: tuple[Attack, ...] = (
     write_to_it, open_it_for_writing, open_it_again, shorten_it, link_to_it, forbid_reading_it, forbid_reading_its_name,
     give_it_away, make_it_old, make_its_name_old, label_it, lock_it, lease_it, read_it_past_memory, flag_it,
+    renumber_it,
 )  # fmt: skip

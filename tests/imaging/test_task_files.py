@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -264,6 +265,18 @@ async def test_a_file_that_is_closed_by_then(job: RenderJob, original: Path) -> 
         with original.open("rb") as file:
             assert (await workers.run(job, timeout=10, lent=[file])).width == 30
         assert workers.pids() == pids
+
+
+@pytest.mark.integration
+async def test_a_task_that_cannot_be_sent(job: RenderJob, original: Path) -> None:
+    """Its file is not sent either: the next task would take it for its own."""
+    other = original.with_name("other.jpg")
+    other.write_bytes(encoded(coordinates(300, 100), "JPEG"))
+    async with running(staging_of(job)) as workers:
+        with original.open("rb") as file, pytest.raises((pickle.PicklingError, AttributeError)):
+            await workers.run(replace(job, overlays=lambda: None), timeout=10, lent=[file])
+        with other.open("rb") as file:
+            assert (await workers.run(job, timeout=10, lent=[file])).height == 10
 
 
 @pytest.mark.integration
