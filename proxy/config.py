@@ -192,7 +192,7 @@ class Settings(BaseSettings):
 
     staging_dir: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "imgbang-staging",
-        description="Originals are brought here to be rendered; swept at start.",
+        description="Originals that cannot be read where they lie are brought here to be rendered; swept at start.",
     )
     staging_bytes: Bytes = Field(1024 * MIB, ge=MIB, description="Most bytes in the staging directory.")
     save_bytes: Bytes = Field(
@@ -220,8 +220,9 @@ class Settings(BaseSettings):
     )
     sandbox: bool = Field(
         default=True,
-        description="Keep render workers from the network, other programs, and every file but libraries, fonts and the "
-        "staging directory, as far as the kernel can; `imgbang doctor` says how far that is.",
+        description="Keep render workers from the network, other programs, and every file but libraries, fonts, the "
+        "staging directory and the originals they are handed, as far as the kernel can; `imgbang doctor` says how far "
+        "that is.",
     )
     worker_max_memory: Bytes = Field(
         512 * MIB, ge=64 * MIB, description="A render worker that holds more resident memory than this is replaced."

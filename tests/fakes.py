@@ -11,11 +11,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 from proxy.errors import OriginalNotFound, OriginUnavailable, ProxyError, RangeRefused, RenderCrashed
-from proxy.imaging.job import NotAdmitted, OpenFile, RenderJob, RenderReport, SourceInfo, lent_path
+from proxy.imaging.job import NotAdmitted, RenderJob, RenderReport, SourceInfo, lent_path
 from proxy.plan.output import Format
 from proxy.stores.base import ByteRange, ObjectBody, ObjectInfo
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 CHUNK = 1000
 
@@ -198,11 +202,11 @@ class FakeWorkers:
     inspect_barrier: Barrier = field(default_factory=Barrier)
     barrier: Barrier = field(default_factory=Barrier)
 
-    async def inspect(self, path: str, *, timeout: float, lent: Sequence[OpenFile] = ()) -> SourceInfo:
+    async def inspect(self, path: str, *, timeout: float, lent: Sequence[HasFileno] = ()) -> SourceInfo:
         self.timeouts.append(timeout)
         return await self.header_of(path, lent)
 
-    async def header_of(self, path: str, lent: Sequence[OpenFile] = ()) -> SourceInfo:
+    async def header_of(self, path: str, lent: Sequence[HasFileno] = ()) -> SourceInfo:
         self.inspected += 1
         await self.inspect_barrier.passing()
         if self.inspect_failure is not None:
@@ -210,7 +214,7 @@ class FakeWorkers:
         assert _read(path, lent)
         return SourceInfo(Format.JPEG, 10, 10, 1, 3, has_alpha=False, orientation=1, interlaced=False, estimated_bytes=self.estimated_bytes)  # fmt: skip
 
-    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[HasFileno] = ()) -> RenderReport:
         self.timeouts.append(timeout)
         header = await self._look((job,), lent)
         self.rendered += 1
@@ -229,7 +233,7 @@ class FakeWorkers:
         Path(job.result_path).write_bytes(body)
         return RenderReport(self.format, len(body), 10, 10, 1, 0.001, 0.001, 1000, header=header)
 
-    async def _look(self, jobs: tuple[RenderJob, ...], lent: Sequence[OpenFile]) -> SourceInfo:
+    async def _look(self, jobs: tuple[RenderJob, ...], lent: Sequence[HasFileno]) -> SourceInfo:
         if (known := jobs[0].header) is not None:
             return known
         header = await self.header_of(jobs[0].path, lent)
@@ -238,7 +242,7 @@ class FakeWorkers:
         return header
 
     async def run_together(
-        self, jobs: tuple[RenderJob, ...], *, timeout: float, lent: Sequence[OpenFile] = ()
+        self, jobs: tuple[RenderJob, ...], *, timeout: float, lent: Sequence[HasFileno] = ()
     ) -> tuple[RenderReport | ProxyError, ...]:
         header = await self._look(jobs, lent)
         jobs = tuple(replace(job, header=header) for job in jobs)
@@ -254,7 +258,7 @@ class FakeWorkers:
         return tuple(outcomes)
 
 
-def _read(path: str, lent: Sequence[OpenFile]) -> bytes:
+def _read(path: str, lent: Sequence[HasFileno]) -> bytes:
     """An original, from its path or from the file that goes by it."""
     for number, file in enumerate(lent):
         if path == lent_path(number):

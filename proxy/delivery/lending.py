@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy.delivery.originals import Staged
 from proxy.errors import OriginalChanged
-from proxy.imaging.job import OpenFile, lent_path
+from proxy.imaging.job import lent_path
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 
 class Lending:
     """What goes with one task."""
 
     def __init__(self) -> None:
-        self._files: list[OpenFile] = []
+        self._files: list[HasFileno] = []
 
     @property
-    def files(self) -> Sequence[OpenFile]:
+    def files(self) -> Sequence[HasFileno]:
         """The open files, in the order of their paths."""
         return self._files
 

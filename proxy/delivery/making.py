@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.delivery.admission import Gate
 from proxy.delivery.answer import Stages
@@ -28,10 +28,13 @@ from proxy.delivery.originals import Staged
 from proxy.delivery.result import Result, tag_of_made
 from proxy.delivery.staging import Staging
 from proxy.errors import DeadlinePassed, OriginalTooLarge, Overloaded, ProxyError, RenderCrashed, TooCostly
-from proxy.imaging.job import NotAdmitted, OpenFile, RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.job import NotAdmitted, RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.memory import needed_bytes
 from proxy.metrics import Metrics
 from proxy.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 _FAIR_SHARE = 0.8
 """Of the longest time a worker may ever take: what is not done in so much of it never will be."""
@@ -50,7 +53,7 @@ class Workers(Protocol):
         path: str,
         *,
         timeout: float,  # noqa: ASYNC109 -- the time for all of it
-        lent: Sequence[OpenFile] = (),
+        lent: Sequence[HasFileno] = (),
     ) -> SourceInfo:
         """Read the header of the original at `path`; DeadlinePassed after `timeout` seconds.
 
@@ -63,7 +66,7 @@ class Workers(Protocol):
         job: RenderJob,
         *,
         timeout: float,  # noqa: ASYNC109 -- likewise
-        lent: Sequence[OpenFile] = (),
+        lent: Sequence[HasFileno] = (),
     ) -> RenderReport:
         """Render; small results are in the report, others at the job's `result_path`. DeadlinePassed after `timeout` s.
 
@@ -76,7 +79,7 @@ class Workers(Protocol):
         jobs: tuple[RenderJob, ...],
         *,
         timeout: float,  # noqa: ASYNC109 -- likewise
-        lent: Sequence[OpenFile] = (),
+        lent: Sequence[HasFileno] = (),
     ) -> tuple[RenderReport | ProxyError, ...]:
         """Render several pictures of one original; what came of each, in their order.
 
@@ -273,7 +276,7 @@ class Maker:
                 self._staging.discard(path)
 
     async def _hand_over(
-        self, jobs: tuple[RenderJob, ...], seconds: float, lent: Sequence[OpenFile]
+        self, jobs: tuple[RenderJob, ...], seconds: float, lent: Sequence[HasFileno]
     ) -> tuple[RenderReport | ProxyError, ...]:
         if len(jobs) == 1:
             return (await self._workers.run(jobs[0], timeout=seconds, lent=lent),)

@@ -6,7 +6,7 @@
 | `cpu` | each task's CPU time | `RLIMIT_CPU`, set anew for each task |
 | `files` | the size of a file, the number of open ones | `RLIMIT_FSIZE`, `RLIMIT_NOFILE` |
 | `privileges` | no program can give it more rights | `no_new_privs` |
-| `filesystem` | reads programs, libraries and fonts; writes the staging directory | Landlock (Linux 5.13) |
+| `filesystem` | opens programs, libraries and fonts; writes the staging directory | Landlock (Linux 5.13) |
 | `network` | no sockets, no other programs, no looking into other processes, no change to a lent file | seccomp |
 
 Each is raised as far as the kernel allows; which ones hold is told to the front. They are for good: nothing in this

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from proxy.plan.animation import OverBudget
 from proxy.plan.operations import Operation
@@ -15,14 +14,6 @@ from proxy.plan.region import Region
 def lent_path(number: int) -> str:
     """The path by which a worker knows the open file that goes to it as this one of several; there is nothing at it."""
     return f"/proc/lent/{number}"
-
-
-class OpenFile(Protocol):
-    """An original, open for reading, that is to go to a worker."""
-
-    def fileno(self) -> int:
-        """Its descriptor; ValueError if it was closed meanwhile."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import active_children, forkserver
 from multiprocessing.connection import Connection
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from proxy.errors import DeadlinePassed
 from proxy.imaging.answers import LONGEST, StrangeAnswer, enclosed_bytes, read_answer
-from proxy.imaging.job import OpenFile
 from proxy.imaging.nursery import BareProcess, nursery
 from proxy.imaging.serving import serve
 from proxy.imaging.tasks import Greeting, Setup, Tasks
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 T = TypeVar("T")
 _Birth = tuple[BareProcess, Connection, Connection, socket.socket]
@@ -68,10 +70,10 @@ class Line:
         self._speaking = speaking
         self._lending = lending
 
-    async def ask(self, task: Callable[..., T], *args: object, lent: Sequence[OpenFile] = ()) -> T:
+    async def ask(self, task: Callable[..., T], *args: object, lent: Sequence[HasFileno] = ()) -> T:
         """What the task returns or raises; WorkerLost if no answer comes, or a strange one.
 
-        `lent` goes with the task (`job.lent_path`); ValueError if one of those files is closed by now.
+        `lent` are open files that go with the task (`job.lent_path`); ValueError if one of them is closed by now.
         """
         # First: a file that was sent and is not taken would be the next task's.
         message = pickle.dumps((task, args, len(lent)))
@@ -131,7 +133,7 @@ class RenderProcess:
         self.versions, self.fences, self.resident_bytes = greeting.versions, greeting.fences, greeting.resident_bytes
         self.tasks = 0
 
-    async def run(self, task: Callable[..., T], *args: object, seconds: float, lent: Sequence[OpenFile] = ()) -> T:
+    async def run(self, task: Callable[..., T], *args: object, seconds: float, lent: Sequence[HasFileno] = ()) -> T:
         """Do a task; DeadlinePassed when it takes too long, WorkerLost when the worker dies of it, or its own error.
 
         `lent`: see `Line.ask`.
@@ -147,7 +149,7 @@ class RenderProcess:
                 raise WorkerSpent("the task's CPU time was up") from error
             raise
 
-    async def _run(self, task: Callable[..., T], *args: object, seconds: float, lent: Sequence[OpenFile]) -> T:
+    async def _run(self, task: Callable[..., T], *args: object, seconds: float, lent: Sequence[HasFileno]) -> T:
         try:
             async with asyncio.timeout(seconds):
                 return await self._line.ask(task, *args, lent=lent)

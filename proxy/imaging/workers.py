@@ -21,15 +21,18 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from proxy.errors import DeadlinePassed, Overloaded, ProxyError, RenderCrashed, TooCostly
 from proxy.imaging.allocator import LEAST_KEPT
 from proxy.imaging.fences import Fences
-from proxy.imaging.job import OpenFile, RenderJob, RenderLimits, RenderReport, SourceInfo
+from proxy.imaging.job import RenderJob, RenderLimits, RenderReport, SourceInfo
 from proxy.imaging.process import RenderProcess, WorkerLost, WorkerSpent, start_process
 from proxy.imaging.slot import Slot, WorkerStatistics
 from proxy.imaging.tasks import Inspected, Setup, Tasks, Together
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 __all__ = ["RenderWorkers", "WorkerStatistics"]
 
@@ -101,7 +104,7 @@ class RenderWorkers:
         path: str,
         *,
         timeout: float,  # noqa: ASYNC109 -- the time for all of it
-        lent: Sequence[OpenFile] = (),
+        lent: Sequence[HasFileno] = (),
     ) -> SourceInfo:
         """Read the header of the original at `path`, which may be that of a file in `lent` (`job.lent_path`)."""
         inspected = await self._do(self._tasks.inspect, path, self._limits, seconds=timeout, lent=lent)
@@ -112,7 +115,7 @@ class RenderWorkers:
         job: RenderJob,
         *,
         timeout: float,  # noqa: ASYNC109 -- the time for all of it
-        lent: Sequence[OpenFile] = (),
+        lent: Sequence[HasFileno] = (),
     ) -> RenderReport:
         """Render; the result is in the report or at the job's `result_path`, where on any failure nothing is."""
 
@@ -126,7 +129,7 @@ class RenderWorkers:
         jobs: tuple[RenderJob, ...],
         *,
         timeout: float,  # noqa: ASYNC109 -- the time for all of it
-        lent: Sequence[OpenFile] = (),
+        lent: Sequence[HasFileno] = (),
     ) -> tuple[RenderReport | ProxyError, ...]:
         """Render several pictures of one original; what came of each. Raises where the worker is lost or too late."""
 
@@ -162,7 +165,7 @@ class RenderWorkers:
         *args: object,
         seconds: float,
         discard: Callable[[], None] = lambda: None,
-        lent: Sequence[OpenFile] = (),
+        lent: Sequence[HasFileno] = (),
     ) -> T:
         deadline = asyncio.get_running_loop().time() + seconds
         for last in (False, True):
@@ -189,7 +192,7 @@ class RenderWorkers:
         deadline: float,
         discard: Callable[[], None],
         *,
-        lent: Sequence[OpenFile],
+        lent: Sequence[HasFileno],
     ) -> T:
         process = slot.process
         assert process is not None  # `_take` gives living slots only

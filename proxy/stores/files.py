@@ -31,7 +31,7 @@ from types import MappingProxyType
 
 import orjson
 
-from proxy.errors import OriginRefused, OriginUnavailable, ProxyError
+from proxy.errors import OriginalChanged, OriginRefused, OriginUnavailable, ProxyError
 from proxy.stores import directories, file_names
 from proxy.stores.base import CHUNK, ObjectInfo
 from proxy.stores.keys import MAX_KEY_BYTES, is_key, missing, shown, unwritable
@@ -132,7 +132,7 @@ class OpenFile:
         """See that `count` bytes were there, and that they were the last of what was opened if they are the last."""
         if not count or (offset + count == end and self._has_changed()):
             # Overwritten in place (`cp new.jpg old.jpg`): what was read is half of each.
-            raise OriginUnavailable("the object changed while it was read")
+            raise OriginalChanged("the object changed while it was read")
 
     def _has_changed(self) -> bool:
         try:

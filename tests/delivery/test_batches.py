@@ -6,17 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from proxy.delivery.batches import can_share
 from proxy.errors import CannotRender, DeadlinePassed, Overloaded, ProxyError, RenderCrashed
-from proxy.imaging.job import OpenFile, RenderJob, RenderReport, SourceInfo
+from proxy.imaging.job import RenderJob, RenderReport, SourceInfo
 from proxy.plan.operations import AutoOrient, Crop, Resize
 from proxy.plan.output import Output, Target
 from proxy.plan.plan import Plan
 from tests.delivery.kitchen import Kitchen, plan_of
 from tests.fakes import FakeWorkers
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 PAGE = (1200, 800, 400, 200, 50)
 
@@ -78,7 +82,7 @@ class Picky(FakeWorkers):
     unmade = 0
     deadly = 0
 
-    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[HasFileno] = ()) -> RenderReport:
         width = next(operation.width for operation in job.operations if isinstance(operation, Resize))
         if width == self.unmade:
             raise CannotRender("not this one")
@@ -128,7 +132,7 @@ async def test_what_does_not_move_is_not_known_before(tmp_path: Path) -> None:
     """An original that turns out to be an animation: each of its pictures goes its own way, now and from then on."""
 
     class Moving(FakeWorkers):
-        async def header_of(self, path: str, lent: Sequence[OpenFile] = ()) -> SourceInfo:
+        async def header_of(self, path: str, lent: Sequence[HasFileno] = ()) -> SourceInfo:
             return replace(await super().header_of(path, lent), frames=5)
 
     async with Kitchen(tmp_path, workers=Moving()) as kitchen:

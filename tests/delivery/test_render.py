@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,12 +26,15 @@ from proxy.errors import (
     ProxyError,
     RenderCrashed,
 )
-from proxy.imaging.job import OpenFile, RenderJob, RenderReport
+from proxy.imaging.job import RenderJob, RenderReport
 from proxy.plan.operations import Watermark
 from proxy.plan.output import OnError, Output, Target
 from proxy.plan.plan import Plan
 from tests.delivery.kitchen import NEGATIVE_TTL, WINDOW, Has, Kitchen, plan_of
 from tests.fakes import FakeWorkers, MemoryStore
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 
 async def settle() -> None:
@@ -734,7 +738,7 @@ async def test_failed_save_is_no_failure(kitchen: Kitchen, tmp_path: Path) -> No
 class ForgetfulWorkers(FakeWorkers):
     """Workers whose results are gone before anybody has read them."""
 
-    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[HasFileno] = ()) -> RenderReport:
         report = await super().run(job, timeout=timeout, lent=lent)
         Path(job.result_path).unlink()
         return report
@@ -868,7 +872,7 @@ class Overwriting(FakeWorkers):
     of_halves: ProxyError | None = None
     """How they fail then."""
 
-    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[OpenFile] = ()) -> RenderReport:
+    async def run(self, job: RenderJob, *, timeout: float, lent: Sequence[HasFileno] = ()) -> RenderReport:
         if not self.times:
             return await super().run(job, timeout=timeout, lent=lent)
         self.times -= 1
@@ -946,3 +950,30 @@ async def test_a_lent_original_in_place_of_a_result(overwriting: Kitchen) -> Non
     plan = plan_of()
 
     assert await overwriting.serve(replace(plan, output=replace(plan.output, on_error=OnError.ORIGINAL))) == body
+
+
+class WrittenOver(MemoryStore):
+    """Whose originals are written over while they are copied, so many times."""
+
+    times = 0
+
+    async def _call(self, verb: str) -> None:
+        await super()._call(verb)
+        if verb == "open" and self.times:
+            self.times -= 1
+            raise OriginalChanged("the object changed while it was read")
+
+
+@pytest.mark.parametrize(("times", "calls"), [(1, 2), (2, 2)])
+async def test_an_original_that_is_written_over_while_it_is_copied(tmp_path: Path, times: int, calls: int) -> None:
+    """As one that is lent: it is copied again, once."""
+    source = WrittenOver()
+    async with Kitchen(tmp_path, source=source) as kitchen:
+        source.times = times
+        source.add("a.jpg", b"pixels")
+        if times == 1:
+            assert await kitchen.serve() == b"rendered pixels"
+        else:
+            with pytest.raises(OriginalChanged):
+                await kitchen.serve()
+        assert source.calls["open"] == calls

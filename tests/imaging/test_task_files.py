@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import pytest
 
-from proxy.errors import NotAnImage, OriginUnavailable, ProxyError
+from proxy.errors import NotAnImage, OriginalTooLarge, OriginUnavailable, ProxyError
 from proxy.imaging import library
 from proxy.imaging.answers import TaskFailed
 from proxy.imaging.fences import Fences
@@ -128,6 +128,18 @@ def test_reading_what_was_lent(tmp_path: Path) -> None:
             read_lent(folder)
     finally:
         os.close(folder)
+
+
+def test_what_was_lent_and_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no room for it: 413, as for a picture that needs too much."""
+
+    def no_room(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(os, "pread", no_room)
+    (tmp_path / "file").write_bytes(b"pixels")
+    with (tmp_path / "file").open("rb") as file, pytest.raises(OriginalTooLarge):
+        read_lent(file.fileno())
 
 
 def test_the_last_of_two_tasks(studio: Studio) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config import StoreSettings
-from proxy.errors import OriginUnavailable
+from proxy.errors import OriginalChanged, OriginUnavailable
 from proxy.stores import files
 from proxy.stores.base import ByteRange
 from proxy.stores.breaker import GuardedSource
@@ -78,7 +78,7 @@ async def test_overwritten_meanwhile(store: LocalStore, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(files, "_copy", and_write)
     for _ in range(5):
-        with pytest.raises(OriginUnavailable, match="changed"):
+        with pytest.raises(OriginalChanged):
             await copied(guarded, tmp_path / "copy")
     assert guarded.state != "closed"
 
