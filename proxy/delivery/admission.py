@@ -102,19 +102,17 @@ class Gate:
         finally:
             self._coming -= 1
 
-    def refuse_when_full(self) -> None:
-        """Raise Overloaded now if `coming` would."""
-        self._refuse_behind(self._ahead)
+    def refuse_when_full(self, *, behind: int = 0) -> None:
+        """Raise Overloaded now if `coming` would after so many more had come."""
+        self._refuse_behind(self._ahead(behind))
 
-    @property
-    def refuses(self) -> bool:
-        """Whether `coming` would raise Overloaded now. Asking is not counted as a refusal."""
-        return self._objection(self._ahead) is not None
+    def refuses(self, *, behind: int = 0) -> bool:
+        """Whether `refuse_when_full` would raise. Asking is not counted as a refusal."""
+        return self._objection(self._ahead(behind)) is not None
 
-    @property
-    def _ahead(self) -> int:
-        """How many would be before who comes now; see `coming`."""
-        return len(self._waiters) + self._coming if self._waiters else 0
+    def _ahead(self, more: int) -> int:
+        """How many would be before who comes now, with `more` who are not known here; see `coming`."""
+        return len(self._waiters) + self._coming + more if self._waiters else 0
 
     def _refuse_behind(self, waiting: int) -> None:
         objection = self._objection(waiting)

@@ -88,8 +88,7 @@ class Batches:
             batch.task = asyncio.ensure_future(self._run(batch))
         batch.orders.append(order)
         try:
-            async with order.deadline.bound("render"):
-                return await order.answer
+            return await order.deadline.wait_for(order.answer, "render")
         finally:
             order.answer.cancel()
             task = batch.task

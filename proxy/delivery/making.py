@@ -129,14 +129,13 @@ class Maker:
         gate = self._render_gate.statistics
         return gate.inside < gate.limit and not gate.waiting
 
-    def refuse_when_full(self) -> None:
-        """Raise Overloaded if a `make` that is announced now would be refused."""
-        self._render_gate.refuse_when_full()
+    def refuse_when_full(self, *, behind: int) -> None:
+        """Raise Overloaded if a `make` that is announced after so many more would be refused."""
+        self._render_gate.refuse_when_full(behind=behind)
 
-    @property
-    def refuses(self) -> bool:
+    def refuses(self, *, behind: int) -> bool:
         """Whether it would."""
-        return self._render_gate.refuses
+        return self._render_gate.refuses(behind=behind)
 
     def coming(self) -> AbstractContextManager[None]:
         """Announce a `make` whose original is to be fetched before; see `Gate.coming`."""
@@ -241,6 +240,7 @@ class Maker:
         """What a worker makes of the orders; where it is one, its failure is raised."""
         since = time.perf_counter()
         paths = [self._staging.new_path() for _ in orders]
+        written = paths
         try:
             with self._timed(orders) as seconds, lending(staged, *_drawn(orders)) as lent:
                 jobs = tuple(
@@ -260,6 +260,7 @@ class Maker:
                     for order, path in zip(orders, paths, strict=True)
                 )
                 outcomes = await self._hand_over(jobs, seconds, lent.files)
+            written = [path for path, outcome in zip(paths, outcomes, strict=True) if not _came_along(outcome)]
             staged.inspected = staged.inspected or _told(outcomes)
             taken = time.perf_counter() - since
             for order in orders:
@@ -272,7 +273,7 @@ class Maker:
         except OSError as error:
             raise Overloaded("too busy: the result could not be read back; try again in 1 s") from error
         finally:
-            for path in paths:
+            for path in written:
                 self._staging.discard(path)
 
     async def _hand_over(
@@ -309,6 +310,11 @@ def _moves(staged: Staged) -> bool:
 def _drawn(orders: list[Order]) -> Iterator[Staged]:
     """The images of all marks."""
     return (image for order in orders for _, image in order.overlays)
+
+
+def _came_along(outcome: RenderReport | ProxyError) -> bool:
+    """Whether the result is in the report, and no file was written."""
+    return isinstance(outcome, RenderReport) and outcome.body is not None
 
 
 def _longest(orders: list[Order]) -> Order:

@@ -14,6 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from proxy.delivery.admission import Gate
@@ -166,8 +167,8 @@ class Originals:
         """Fetch together with everybody else; what we wait for is not evicted before we wake."""
         self._awaited[key] += 1
         try:
-            async with deadline.bound("original's store"):
-                return await self._fetches.run(key, lambda: self._fetch(key))
+            fetch = partial(self._fetch, key)
+            return await self._fetches.run(key, fetch, deadline=deadline, stage="original's store")
         finally:
             self._awaited[key] -= 1
             if not self._awaited[key]:

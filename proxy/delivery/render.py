@@ -45,6 +45,8 @@ _REMEMBERED = (NotAnImage, OriginalTooLarge, CannotRender)
 """What asking again would not change at once: it lies in the picture itself."""
 _MOST_ATTEMPTS = 2
 """Renders of one flight, when the original is purged or written over under the first."""
+_SOON = 16
+"""Requests that may come while one is looked for. With fewer places than these, it may find none afterwards."""
 
 
 class Renderer:
@@ -75,6 +77,8 @@ class Renderer:
         self._turns = turns
         self._marks = marks or Marks(originals, freshness)
         self._flights: SingleFlight[tuple[Result, Stages, bool]] = SingleFlight(on_join=metrics.joined.inc)
+        # Mutable state: the flights whose work has not begun, so that it could not announce itself.
+        self._starting: set[tuple[str, str]] = set()
 
     @property
     def flights(self) -> int:
@@ -141,28 +145,29 @@ class Renderer:
         return etag_of(known.version, plan, self._maker.versions) == etag
 
     @property
-    def is_full(self) -> bool:
-        """Whether a render that would begin now would be refused, and by nobody but this process."""
-        return self._turns.alone and self._maker.refuses
+    def is_nearly_full(self) -> bool:
+        """Whether a render that begins a moment later may be refused, and by nobody but this process."""
+        return self._turns.alone and self._maker.refuses(behind=len(self._starting) + _SOON)
 
     async def refusal(self, plan: Plan, deadline: Deadline) -> Overloaded | None:
         """What `answer` would raise because there is no place left to render, if a cheap look at the store tells.
 
         Not for plans with overlays. The plan then counts as looked for and as refused.
         """
-        if not self._may_be_refused(plan) or not await self._results.is_absent(plan, deadline):
+        if not self._would_render(plan) or not await self._results.is_absent(plan, deadline):
             return None
-        if not self._may_be_refused(plan):  # not any more
+        if not self._maker.refuses(behind=len(self._starting)) or not self._would_render(plan):
             return None
         try:
             self._refuse_when_full()
         except Overloaded as error:
+            self._results.count_absent()
             return error
         return None
 
-    def _may_be_refused(self, plan: Plan) -> bool:
-        """Whether a render of this plan would be refused, if nothing is stored; not what another one may join."""
-        if not self.is_full or (plan.key, plan.fingerprint) in self._flights or self._failures.has(plan):
+    def _would_render(self, plan: Plan) -> bool:
+        """Whether a render of this plan would begin, if nothing is stored: neither under way nor known to fail."""
+        if (plan.key, plan.fingerprint) in self._flights or self._failures.has(plan):
             return False
         known = self._freshness.of(plan.key)
         return known is None or known.version is not None
@@ -229,17 +234,21 @@ class Renderer:
         place = (plan.key, plan.fingerprint)
         if place not in self._flights:
             self._refuse_when_full()
+            self._starting.add(place)
         flight_stages: list[Stages] = []
 
         async def work() -> tuple[Result, Stages, bool]:
+            self._starting.discard(place)  # from here to where it is announced nothing waits, where there are no others
             own = Stages()
             flight_stages.append(own)
             result, made = await self._make(plan, own)
             return result, own, made
 
         since = time.perf_counter()
-        async with deadline.bound("render"):
-            result, of_flight, made = await self._flights.run(place, work)
+        try:
+            result, of_flight, made = await self._flights.run(place, work, deadline=deadline, stage="render")
+        finally:
+            self._starting.discard(place)
         started_here = bool(flight_stages)
         if started_here:
             stages.seconds.update(of_flight.seconds)
@@ -258,7 +267,7 @@ class Renderer:
         if not self._turns.alone:
             return
         try:
-            self._maker.refuse_when_full()
+            self._maker.refuse_when_full(behind=len(self._starting))
         except Overloaded as error:
             self._metrics.renders.labels(error.code).inc()
             raise

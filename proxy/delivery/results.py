@@ -178,13 +178,15 @@ class Results:
         return glimpse.body
 
     async def is_absent(self, plan: Plan, deadline: Deadline) -> bool:
-        """Whether `find` would surely find nothing, by a cheap look; it counts as not found then."""
-        if self.recall(plan) is not None or not await self._is_lacking(result_name(plan), deadline):
+        """Whether `find` would surely find nothing, by a cheap look, which is not counted."""
+        name = result_name(plan)
+        if self._recall(name) is not None or not await self._is_lacking(name, deadline):
             return False
-        if self.recall(plan) is not None:  # rendered meanwhile
-            return False
+        return self._recall(name) is None  # it may have been rendered meanwhile
+
+    def count_absent(self) -> None:
+        """Count a look by `is_absent` as one that found nothing: there will be no `find`."""
         self._metrics.found.labels(Where.NOWHERE.value).inc()
-        return True
 
     async def _is_lacking(self, name: str, deadline: Deadline) -> bool:
         """Whether the store surely has nothing under this name."""
@@ -209,7 +211,9 @@ class Results:
 
         A look-up that began before a render ended may come back empty after it: this tells before rendering again.
         """
-        name = result_name(plan)
+        return self._recall(result_name(plan))
+
+    def _recall(self, name: str) -> Result | None:
         return self._memory.get(name) or self._pending.get(name) or self._recent.get(name)
 
     async def keep(self, plan: Plan, result: Result, turn: Turn | None = None) -> None:

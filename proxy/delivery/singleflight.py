@@ -15,6 +15,7 @@ import copy
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from proxy.delivery.deadline import Deadline
 from proxy.errors import Overloaded
 
 T = TypeVar("T")
@@ -45,8 +46,13 @@ class SingleFlight(Generic[T]):
     def __contains__(self, key: Hashable) -> bool:
         return key in self._flights
 
-    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Join the flight `key`, or start it with `work`, and return what it returns."""
+    async def run(
+        self, key: Hashable, work: Callable[[], Awaitable[T]], *, deadline: Deadline | None = None, stage: str = "work"
+    ) -> T:
+        """Join the flight `key`, or start it with `work`, and return what it returns.
+
+        DeadlinePassed, which names the stage, when the caller's own time is over; the flight has another.
+        """
         flight = self._flights.get(key)
         if flight is None:
             flight = self._start(key, work)
@@ -56,7 +62,7 @@ class SingleFlight(Generic[T]):
         caller = asyncio.get_running_loop().create_future()
         flight.callers.add(caller)
         try:
-            await caller
+            await (caller if deadline is None else deadline.wait_for(caller, stage))
         finally:
             flight.callers.discard(caller)
             if not flight.callers and not flight.task.done():

@@ -18,6 +18,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,15 +49,24 @@ def opened_root(root: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def locked(root: int) -> Iterator[None]:
     """Hold the lock of all who change names below this root, in this process and others on this machine."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(file_names.TEMPORARY, dir_fd=root)
-    fd = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666, dir_fd=root)
+    fd = create_temporary(root, _LOCK, os.O_RDWR)
     try:
         with contextlib.suppress(OSError):  # some network file systems have no locks: files.py says what that costs
             fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)
+
+
+def create_temporary(root: int, path: str, flags: int) -> int:
+    """Open a file of the temporary directory, which is made if it is not there, as the file is."""
+    flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, 0o666, dir_fd=root)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(file_names.TEMPORARY, dir_fd=root)
+    return os.open(path, flags, 0o666, dir_fd=root)
 
 
 @contextlib.contextmanager
@@ -118,21 +128,39 @@ def _real_path(fd: int) -> str:
 
 
 def open_directory(root: int, path: str, *, make: bool, own: bool = False) -> int:
-    """Open the directory `path` step by step, each step proven to be inside before the next is taken.
+    """Open the directory `path`, proven to be inside, after making what is not there of it, if that is to be done.
 
     FileNotFoundError where it leads out, NotADirectoryError where an object is in the way.
     """
-    fd = os.dup(root)
     try:
-        for name in filter(None, path.split("/")):
-            if make:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=fd)
-            step = os.open(name, _DIRECTORY, dir_fd=fd)
-            os.close(fd)
-            fd = step
-            if not is_inside(root, fd, own=own):
-                _refuse(path)
+        fd = os.open(path or ".", _DIRECTORY, dir_fd=root)
+    except FileNotFoundError:
+        if make:
+            return _make_directory(root, path, own=own)
+        raise
+    return _proven(root, fd, path, own=own)
+
+
+def _make_directory(root: int, path: str, *, own: bool) -> int:
+    """Make and open the directory step by step, each step proven to be inside before the next is taken."""
+    fd = os.dup(root)
+    for name in path.split("/"):
+        above = fd
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=above)
+            fd = os.open(name, _DIRECTORY, dir_fd=above)
+        finally:
+            os.close(above)
+        fd = _proven(root, fd, path, own=own)
+    return fd
+
+
+def _proven(root: int, fd: int, path: str, *, own: bool) -> int:
+    """The descriptor of an open directory, which is closed if that is not inside."""
+    try:
+        if not is_inside(root, fd, own=own):
+            _refuse(path)
     except BaseException:
         os.close(fd)
         raise
@@ -144,26 +172,55 @@ def place(root: int, name: str, path: str, *, own: bool = False) -> None:
     directory, _, last = path.rpartition("/")
     parent = open_directory(root, directory, make=True, own=own)
     try:
-        os.rename(name, last, src_dir_fd=root, dst_dir_fd=parent)
+        Room(root, parent, last).take(name)
     finally:
         os.close(parent)
 
 
-def has_room(root: int, path: str) -> bool:
-    """Whether a file can be named `path`: no directory has that name, no file the name of a directory above."""
+@contextlib.contextmanager
+def room_for(root: int, path: str) -> Iterator[Room | None]:
+    """Where a file can be named `path`, after making the directories on the way.
+
+    None: a directory has that name, or a file the name of a directory above.
+    """
     directory, _, last = path.rpartition("/")
+    parent = _open_if_free(root, directory)
+    if parent is None:
+        yield None
+        return
     try:
-        parent = open_directory(root, directory, make=True)
+        yield Room(root, parent, last) if _is_free(parent, last) else None
+    finally:
+        os.close(parent)
+
+
+def _open_if_free(root: int, directory: str) -> int | None:
+    try:
+        return open_directory(root, directory, make=True)
     except OSError as error:
         if error.errno in _IN_THE_WAY:
-            return False
+            return None
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A place for a file, in a directory that is open."""
+
+    root: int
+    parent: int
+    name: str
+
+    def take(self, temporary: str) -> None:
+        """Rename a temporary file to it."""
+        os.rename(temporary, self.name, src_dir_fd=self.root, dst_dir_fd=self.parent)
+
+
+def _is_free(parent: int, name: str) -> bool:
     try:
-        return not stat.S_ISDIR(os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode)
+        return not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
     except FileNotFoundError:
         return True
-    finally:
-        os.close(parent)
 
 
 def clear(root: int, path: str) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import secrets
@@ -36,7 +37,6 @@ from proxy.stores import directories, file_names
 from proxy.stores.base import CHUNK, ObjectInfo
 from proxy.stores.keys import MAX_KEY_BYTES, is_key, missing, shown, unwritable
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 COPIED = 8 * CHUNK
 """The most that is copied at once: whoever has given up must not be copied for much longer."""
 _CANNOT_COPY = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM}
@@ -181,13 +181,13 @@ def write_key(root: Path, key: str, body: bytes, content_type: str, metadata: Ma
     if path is None:
         raise unwritable(key)
     with _translated(key), directories.opened_root(root) as top, _temporaries(top) as temporary:
-        body_name, mtime_ns = temporary(body)
-        note_name, _ = temporary(_dump(Sidecar(len(body), mtime_ns, content_type, metadata)))
-        with directories.locked(top):
-            if not directories.has_room(top, path):
+        body_name, mtime_ns = temporary.write_stamped(body)
+        note_name = temporary.write(_dump(Sidecar(len(body), mtime_ns, content_type, metadata)))
+        with directories.locked(top), directories.room_for(top, path) as room:
+            if room is None:
                 raise OriginRefused(f"{shown(key)} cannot be a file and a directory at once in a local store")
             _place_sidecar(top, note_name, f"{file_names.METADATA}/{path}")
-            directories.place(top, body_name, path)
+            room.take(body_name)
 
 
 def remove_key(root: Path, key: str) -> None:
@@ -301,29 +301,41 @@ class _Temporaries:
         self._root = root
         self.made: list[str] = []
 
-    def __call__(self, data: bytes) -> tuple[str, int]:
-        """Write a file; its name and modification time."""
-        name = f"{file_names.TEMPORARY}/{os.getpid()}-{secrets.token_hex(8)}"
-        fd = os.open(name, _CREATE, 0o666, dir_fd=self._root)
-        self.made.append(name)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+    def write(self, data: bytes) -> str:
+        """Write a file; its name."""
+        with self._written(data) as (name, _):
+            return name
+
+    def write_stamped(self, data: bytes) -> tuple[str, int]:
+        """Write a file; its name and a modification time of its own."""
+        with self._written(data) as (name, fd):
             # The kernel's own stamps are as coarse as its tick (4 ms): two writes of equal size would be one version.
             stamp = time.time_ns()
             os.utime(fd, ns=(stamp, stamp))
             # Read back: some file systems keep fewer digits.
             return name, os.fstat(fd).st_mtime_ns
+
+    @contextlib.contextmanager
+    def _written(self, data: bytes) -> Iterator[tuple[str, int]]:
+        name = f"{file_names.TEMPORARY}/{os.getpid()}-{_PROCESS}-{next(_serials):x}"
+        fd = directories.create_temporary(self._root, name, os.O_WRONLY | os.O_EXCL)
+        self.made.append(name)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            yield name, fd
         finally:
             os.close(fd)
+
+
+_PROCESS, _serials = secrets.token_hex(8), itertools.count()
+"""Names of temporary files: of each process its own, as containers have the same numbers, and asked for once."""
 
 
 @contextlib.contextmanager
 def _temporaries(root: int) -> Iterator[_Temporaries]:
     """Temporary files that are gone when the block fails."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(file_names.TEMPORARY, dir_fd=root)
     temporaries = _Temporaries(root)
     try:
         yield temporaries

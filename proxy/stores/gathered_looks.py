@@ -1,15 +1,17 @@
 """Whether files are lacking, asked in a thread: what is asked while one look is under way is looked up by the next one.
 
 A hop to a thread and back costs several times what a look does, and most in a busy process. So there is one hop at a
-time, with all that was asked meanwhile; nobody waits for others to come.
+time, with all that was asked meanwhile, but for what the last one has made known; nobody waits for others to come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Protocol
 
 from proxy.stores import files
 
@@ -17,12 +19,25 @@ _Waiting = dict[str, list[asyncio.Future[bool]]]
 """Who waits to hear of which path."""
 
 
+class Memory(Protocol):
+    """What is known without looking; see `cached_reads.py`."""
+
+    def lacks(self, path: str) -> bool:
+        """Whether there surely is no file at this path."""
+        ...
+
+    def learn_folders(self, paths: Iterable[str]) -> None:
+        """Find out what is in the folders of these files, which are lacking. Blocks."""
+        ...
+
+
 class GatheredLooks:
     """Looks below one root. Belongs to the event loop."""
 
-    def __init__(self, root: Path, threads: Executor) -> None:
+    def __init__(self, root: Path, threads: Executor, memory: Memory) -> None:
         self._root = root
         self._threads = threads
+        self._memory = memory
         # Mutable state: what the next look is for, and whether one is under way or about to begin.
         self._waiting: _Waiting = {}
         self._under_way = False
@@ -50,14 +65,22 @@ class GatheredLooks:
 
     def _look(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
         lacking = files.lacking(self._root, waiting)
+        self._memory.learn_folders(lacking)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(self._tell, waiting, lacking)
 
     def _tell(self, waiting: _Waiting, lacking: set[str]) -> None:
-        for path, answers in waiting.items():
-            for answer in answers:
-                if not answer.done():
-                    answer.set_result(path in lacking)
+        _answer(waiting, lacking)
         self._under_way = False
+        # The look may have told of others in the same folder.
+        known = {path for path in self._waiting if self._memory.lacks(path)}
+        _answer({path: self._waiting.pop(path) for path in known}, known)
         if self._waiting:
             self._begin()
+
+
+def _answer(waiting: _Waiting, lacking: set[str]) -> None:
+    for path, answers in waiting.items():
+        for answer in answers:
+            if not answer.done():
+                answer.set_result(path in lacking)

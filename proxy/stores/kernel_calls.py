@@ -37,6 +37,18 @@ class Calls(Protocol):
         """Open the file `path` below `root`, in the same mount, without following a link."""
         ...
 
+    def open_folder(self, root: int, path: bytes) -> int:
+        """A descriptor of the folder `path` below `root`, by the same rules, to be asked about and for nothing else."""
+        ...
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor of a directory, which nothing waits for."""
+        ...
+
+    def state_of(self, folder: int) -> bytes:
+        """What is another as soon as a name in the folder comes or goes."""
+        ...
+
     def is_cached(self, fd: int, size: int) -> bool:
         """Whether the first `size` bytes of the file are in memory."""
         ...
@@ -59,7 +71,7 @@ def linux_calls() -> Calls | None:
 _OPENAT2, _CACHESTAT = 437, 451
 _HERE, _EMPTY_PATH, _DONT_SYNC = -100, 0x1000, 0x4000
 _NO_XDEV, _NO_SYMLINKS, _BENEATH, _CACHED = 0x01, 0x04, 0x08, 0x20
-_MOUNT_ID = 0x1000
+_BASIC_STATS, _MOUNT_ID = 0x7FF, 0x1000
 _HOW_BYTES = 24
 _Answer, _Span, _Found = c_char * 256, c_uint64 * 2, c_uint64 * 5
 
@@ -75,13 +87,16 @@ class LinuxCalls:
         self._openat2.argtypes = (c_long, c_long, c_char_p, c_void_p, c_long)
         self._cachestat.argtypes = (c_long, c_long, c_void_p, c_void_p, c_long)
         self._openat2.restype = self._cachestat.restype = c_long
-        self._statx, self._fstatfs = library.statx, library.fstatfs
+        self._statx, self._fstatfs, self._close = library.statx, library.fstatfs, library.close
         self._statx.argtypes = (c_int, c_char_p, c_int, c_uint, c_void_p)
         self._fstatfs.argtypes = (c_int, c_void_p)
+        self._close.argtypes = (c_int,)
         flags, resolve = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, _CACHED | _NO_SYMLINKS
         self._root_how = (c_uint64 * 3)(flags, 0, resolve)
         flags, resolve = directories.READ | os.O_NOATIME, _CACHED | _BENEATH | _NO_SYMLINKS | _NO_XDEV
         self._file_how = (c_uint64 * 3)(flags, 0, resolve)
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        self._folder_how = (c_uint64 * 3)(flags, 0, resolve)
         # Mutable state: what one call is asked and answers.
         self._span, self._found = _Span(0, 0), _Found()
 
@@ -108,6 +123,21 @@ class LinuxCalls:
     def open_below(self, root: int, path: bytes) -> int:
         """See `Calls`."""
         return _check(self._openat2(_OPENAT2, root, path, self._file_how, _HOW_BYTES))
+
+    def open_folder(self, root: int, path: bytes) -> int:
+        """See `Calls`."""
+        return _check(self._openat2(_OPENAT2, root, path, self._folder_how, _HOW_BYTES))
+
+    def close(self, fd: int) -> None:
+        """See `Calls`."""
+        self._close(fd)
+
+    def state_of(self, folder: int) -> bytes:
+        """See `Calls`."""
+        answer = _Answer()
+        _check(self._statx(folder, b"", _EMPTY_PATH | _DONT_SYNC, _MOUNT_ID | _BASIC_STATS, answer))
+        raw = answer.raw
+        return raw[32:48] + raw[96:128] + raw[136:152]  # inode and size; times of change and of modification; mount
 
     def is_cached(self, fd: int, size: int) -> bool:
         """See `Calls`."""

@@ -42,8 +42,8 @@ class LocalStore:
         self._root = root
         self._timeout = settings.connect_timeout + settings.read_timeout
         self._threads = ThreadPoolExecutor(min(settings.pool, _THREADS), thread_name_prefix="local-store")
-        self._looks = GatheredLooks(root, self._threads)
         self._cached = CachedReads(root, calls or linux_calls(), lambda fd: self._threads.submit(os.close, fd))
+        self._looks = GatheredLooks(root, self._threads, self._cached)
 
     async def __aenter__(self) -> Self:
         await self._run(lambda: files.sweep(self._root, _STALE))

@@ -10,8 +10,10 @@ Rules:
 2. Refused is a plain request (`alike.py`) without a signature or an entity tag, for a picture of the preferred reading
    with nothing of another key drawn on it: as long as there is no place left, its result is surely not there, and
    nobody renders it. What the store cannot tell cheaply, or soon, is left to the application.
-3. Who was refused is not heard again at once (`rests.py`).
-4. While there are places this costs one comparison.
+3. The look begins when few places are left: while one is looked for, others come, and but one of them gets the place.
+   When the look began with the last place, one refusal of six was made by the application after all.
+4. Who was refused is not heard again at once (`rests.py`).
+5. While there are places enough this costs one comparison.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class Refusals:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse | None:
         """The refusal, logged and counted. None: the request has to go the whole way."""
-        if not self._site.renderer.is_full:
+        if not self._site.renderer.is_nearly_full:
             return None
         began = time.perf_counter()
         plan = self._plan(request)

@@ -306,3 +306,23 @@ async def test_a_place_is_promised_once() -> None:
         assert gate.statistics.waiting == 2
     for visitor in (first, second, third):
         await visitor.leave()
+
+
+async def test_who_is_known_to_come_before_is_counted() -> None:
+    """Those whose work has not begun, so that they could not announce themselves; once anybody waits."""
+    gate = gate_of(queue=3)
+    assert not gate.refuses(behind=100)
+    first = Visitor(gate)
+    await settle()
+    assert not gate.refuses(behind=100)  # whether anybody will have to wait, nobody knows yet
+    second = Visitor(gate)
+    await settle()
+    assert [gate.refuses(behind=more) for more in range(4)] == [False, False, True, True]
+    with gate.coming():
+        assert [gate.refuses(behind=more) for more in range(4)] == [False, True, True, True]
+        gate.refuse_when_full(behind=0)
+        with pytest.raises(Overloaded):
+            gate.refuse_when_full(behind=1)
+    assert gate.statistics.refused == 1
+    for visitor in (first, second):
+        await visitor.leave()

@@ -87,6 +87,8 @@ async def test_what_the_store_lacks_is_not_opened(metrics: Metrics) -> None:
     assert await find(results) is None
     assert await results.is_absent(plan_of(), Deadline.after(5))
     assert (store.calls["lacks"], store.calls["open"]) == (2, 0)
+    assert metrics.value("imgbang_results_found_total", {"where": "nowhere"}) == 1
+    results.count_absent()
     assert metrics.value("imgbang_results_found_total", {"where": "nowhere"}) == 2
 
     await keep_all(results_over(store, metrics, memory=0), "a.jpg")

@@ -8,8 +8,9 @@ import traceback
 
 import pytest
 
+from proxy.delivery.deadline import Deadline
 from proxy.delivery.singleflight import SingleFlight
-from proxy.errors import CannotRender, OriginUnavailable, Overloaded, RangeRefused
+from proxy.errors import CannotRender, DeadlinePassed, OriginUnavailable, Overloaded, RangeRefused
 
 
 class Work:
@@ -87,6 +88,24 @@ async def test_all_callers_leave() -> None:
 
     assert await newcomer == "new"
     assert (work.started, work.cancelled) == (1, 1)
+
+
+async def test_a_caller_has_its_own_time() -> None:
+    """Who cannot wait any longer is told so and leaves; the last one to leave ends the flight."""
+    flights: SingleFlight[str] = SingleFlight()
+    work, again = Work(), Work()
+    patient = asyncio.create_task(flights.run("key", work, deadline=Deadline.after(5), stage="oven"))
+    with pytest.raises(DeadlinePassed, match="the oven took too long"):
+        await flights.run("key", work, deadline=Deadline.after(0.005), stage="oven")
+    assert (work.started, work.cancelled) == (1, 0)
+    work.outcome.set_result("done")
+    assert await patient == "done"
+
+    with pytest.raises(DeadlinePassed):
+        await flights.run("key", again, deadline=Deadline.after(0.005), stage="oven")
+    await settle()
+    assert (again.started, again.cancelled) == (1, 1)
+    assert not len(flights)
 
 
 async def test_failure_reaches_each_caller_as_its_own() -> None:

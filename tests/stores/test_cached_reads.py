@@ -11,7 +11,7 @@ import errno
 import os
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,75 +24,11 @@ from proxy.stores import cached_reads, files
 from proxy.stores.base import ByteRange
 from proxy.stores.breaker import Breaker, GuardedSource, GuardedStore, State
 from proxy.stores.cached_reads import LARGEST, CachedReads, Lent
-from proxy.stores.kernel_calls import LinuxCalls, linux_calls
 from proxy.stores.local import LocalStore
 from proxy.stores.metered import MeteredStore
 from tests.contracts.store import StoreContract, read
 from tests.fakes import MemoryStore
-
-
-class Kernel(LinuxCalls):
-    """The kernel, whose calls are counted and fail or mislead as told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-        self.errors: dict[str, int] = {}
-        self.fit: bool | None = None
-        self.cached: bool | None = None
-        self.short = 0
-        self.mount: bytes | None = None
-        self.before_read: Callable[[], object] = lambda: None
-
-    def _count(self, call: str) -> None:
-        self.calls[call] += 1
-        if call in self.errors:
-            raise OSError(self.errors[call], os.strerror(self.errors[call]))
-
-    def open_root(self, root: bytes) -> int:
-        self._count("open_root")
-        return super().open_root(root)
-
-    def is_fit(self, root: int) -> bool:
-        self._count("is_fit")
-        return super().is_fit(root) if self.fit is None else self.fit
-
-    def mount_of(self, root: int) -> bytes:
-        self._count("mount_of")
-        return super().mount_of(root) if self.mount is None else self.mount
-
-    def open_below(self, root: int, path: bytes) -> int:
-        self._count("open_sidecar" if path.startswith(b".meta/") else "open_body")
-        return super().open_below(root, path)
-
-    def is_cached(self, fd: int, size: int) -> bool:
-        self._count("is_cached")
-        return super().is_cached(fd, size) if self.cached is None else self.cached
-
-    def read(self, fd: int, buffer: bytearray) -> int:
-        self.before_read()
-        self._count("read")
-        return super().read(fd, buffer) - self.short
-
-
-@pytest.fixture
-def kernel(root: Path) -> Kernel:
-    """A kernel that can do it, on a file system that can."""
-    if linux_calls() is None:
-        pytest.skip("not Linux: reads of cached files were not proven")
-    kernel = Kernel()
-    try:
-        root.stat()
-        top = kernel.open_root(os.fsencode(root))
-    except OSError as error:
-        pytest.skip(f"openat2 fails here ({error.strerror}): reads of cached files were not proven")
-    try:
-        if not kernel.is_fit(top):
-            pytest.skip("not ext4, XFS or Btrfs, or no cachestat: reads of cached files were not proven")
-    finally:
-        os.close(top)
-    kernel.calls.clear()
-    return kernel
+from tests.stores.kernel import Kernel
 
 
 @pytest.fixture
@@ -403,7 +339,7 @@ async def test_racing_writers_never_mix(store: LocalStore, root: Path, kernel: K
                     assert len(set(glimpse.body)) == 1
                     assert glimpse.info.metadata in ({"number": number}, {})
                     unlabelled += not glimpse.info.metadata
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.0002)  # writers need the interpreter, too
     finally:
         stop.set()
         for writer in writers:

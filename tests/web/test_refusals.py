@@ -13,6 +13,8 @@ import structlog
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from proxy.delivery import turns
+from proxy.delivery.admission import Gate
+from proxy.delivery.deadline import Deadline
 from proxy.plan.preset_file import read_presets
 from proxy.plan.signing import sign
 from proxy.web import rests
@@ -171,6 +173,49 @@ async def test_a_place_that_becomes_free_is_taken(site: Site, monkeypatch: pytes
         await asyncio.wait_for(asked.wait(), 5)
     answered.set()
     assert not await waiting
+
+
+async def test_a_place_is_for_one_of_those_who_were_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several who came while there was one place left are told in the same moment: one renders, the rest is refused."""
+    answered, early, targets = asyncio.Event(), list[bool](), [THUMB, OTHER, "/a.jpg!chosen", "/b.jpg!chosen"]
+    asked = list[str]()
+
+    async def lacks(name: str) -> bool:
+        asked.append(name)
+        await answered.wait()
+        return True
+
+    async def ask(site: Site, target: str) -> int:
+        """As the server does."""
+        refusal = await site.refusals.answer(site.request(target))
+        early.append(refusal is not None)
+        return 503 if refusal is not None else (await site.whole(target)).status
+
+    async with site_with(tmp_path, render_queue=2) as site:
+        (site.originals / "b.jpg").write_bytes(encoded(coordinates(30, 20), "JPEG"))
+        monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
+        monkeypatch.setattr(site.running.results, "_lacks", lacks)
+        gate = site.running.renderer._maker._render_gate
+        with full(site):
+            waiting = asyncio.create_task(asyncio.wait_for(_wait_in(gate), 5))
+            await asyncio.sleep(0)
+            asking = [asyncio.create_task(ask(site, target)) for target in targets]
+            while len(asked) < len(targets):
+                await asyncio.sleep(0)
+            answered.set()
+            while len(early) < len(targets):
+                await asyncio.sleep(0)
+        await waiting
+        statuses = await asyncio.wait_for(asyncio.gather(*asking), 10)
+
+    assert early == [False, True, True, True]
+    assert sorted(statuses) == [200, 503, 503, 503]
+    assert site.running.metrics.value("imgbang_results_found_total", {"where": "nowhere"}) == len(targets)
+
+
+async def _wait_in(gate: Gate) -> None:
+    async with gate.slot(Deadline.after(5)):
+        pass
 
 
 async def test_a_store_that_does_not_answer_is_not_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
