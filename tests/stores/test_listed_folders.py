@@ -6,14 +6,14 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from proxy.config import StoreSettings
 from proxy.errors import OriginalNotFound
-from proxy.stores import listed_folders
+from proxy.stores import files, listed_folders
 from proxy.stores.local import LocalStore
 from tests.stores.kernel import Kernel
 from tests.stores.test_cached_reads import open_files
@@ -147,13 +147,19 @@ async def test_nothing_that_was_written_is_ever_lacking(store: LocalStore) -> No
             assert not await store.lacks(f"d/{known}.jpg")
 
 
-async def test_what_goes_is_listed_anew(store: LocalStore) -> None:
+async def test_what_goes_is_listed_anew(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the folder has come to rest."""
     assert await store.lacks("d/b.jpg")
     await put(store, "d/c.jpg")
     await store.delete("d/c.jpg")
+    assert not is_absent(store, "d/c.jpg")  # the list is not true any more
+    monkeypatch.setattr(listed_folders, "REST", 60)
     assert await store.lacks("d/e.jpg")
     assert not is_absent(store, "d/f.jpg")  # it changed a moment ago: twice, for all that its times tell
+    monkeypatch.setattr(listed_folders, "REST", REST)
+    folders = store._cached._folders
+    assert folders is not None
+    folders._unlisted.clear()
     await asyncio.sleep(REST * 2)
     assert await store.lacks("d/g.jpg")
     assert is_absent(store, "d/h.jpg")
@@ -254,16 +260,24 @@ async def test_where_memory_cannot_be_read_nothing_is_listed(
 
 async def test_who_waits_is_told_by_the_list(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asked for names in the folder meanwhile needs no look of their own; others get one."""
-    hops = []
-    submit = store._threads.submit
-    monkeypatch.setattr(store._threads, "submit", lambda *work: (hops.append(work), submit(*work))[1])
+    looks, may_look, look = list[list[str]](), threading.Event(), files.lacking
+
+    def lacking(root: Path, paths: Iterable[str]) -> set[str]:
+        looks.append(sorted(paths))
+        may_look.wait(10)
+        return look(root, paths)
+
+    monkeypatch.setattr(files, "lacking", lacking)
     first = asyncio.create_task(store.lacks("d/0.jpg"))
-    while not hops:
+    while not looks:
         await asyncio.sleep(0)
     others = [asyncio.create_task(store.lacks(f"d/{number}.jpg")) for number in range(1, 9)]
-    there = asyncio.create_task(store.lacks("d/a.jpg"))
+    there, elsewhere = (asyncio.create_task(store.lacks(key)) for key in ("d/a.jpg", "e/a.jpg"))
+    await asyncio.sleep(0)
+    may_look.set()
 
     assert await first
     assert all(await asyncio.gather(*others))
     assert not await there
-    assert len(hops) == 2  # of the first, and of the one that is there
+    assert await elsewhere
+    assert looks == [["d/0.jpg"], ["d/a.jpg", "e/a.jpg"]]
