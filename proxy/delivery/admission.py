@@ -106,7 +106,7 @@ class Gate:
         """Raise Overloaded now if `coming` would after so many more had come."""
         self._refuse_behind(self._ahead(behind))
 
-    def refuses(self, *, behind: int = 0) -> bool:
+    def refuses(self, *, behind: int) -> bool:
         """Whether `refuse_when_full` would raise. Asking is not counted as a refusal."""
         return self._objection(self._ahead(behind)) is not None
 

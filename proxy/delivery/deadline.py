@@ -42,7 +42,7 @@ class Deadline:
     async def wait_for(self, answer: asyncio.Future[T], stage: str) -> T:
         """What comes of a future that only the caller waits for; DeadlinePassed, which is set on it, names the stage.
 
-        A timer is all it takes, a third of what `bound` does: hundreds may wait for one render.
+        A timer is all it takes, where `bound` cancels a task: hundreds may wait for one render.
         """
         timer = asyncio.get_running_loop().call_later(self.remaining, _give_up, answer, stage)
         try:

@@ -64,10 +64,13 @@ class GatheredLooks:
             self._tell(waiting, set())
 
     def _look(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
-        lacking = files.lacking(self._root, waiting)
-        self._memory.learn_folders(lacking)
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(self._tell, waiting, lacking)
+        lacking = set[str]()
+        try:
+            lacking = files.lacking(self._root, waiting)
+            self._memory.learn_folders(lacking)
+        finally:  # whatever fails: nobody else would tell those who wait, nor begin the next look
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._tell, waiting, lacking)
 
     def _tell(self, waiting: _Waiting, lacking: set[str]) -> None:
         _answer(waiting, lacking)

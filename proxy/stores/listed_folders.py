@@ -11,8 +11,8 @@ small: what is not in the list is absent, as long as the folder's state is the o
 - Folders of ext4 may fold case: those say so, and are not listed. All of an XFS may, for ASCII: hence names are
   compared without their case.
 
-Listing a folder of 14 results takes a thread 23 µs, a look 5 and the hop some 50; then a name that is not there takes
-the event loop 13.
+Listing a folder of 14 results takes a thread 23 µs, where a look by a thread takes 66 in all; then a name that is not
+there takes the event loop 13.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from proxy.stores.kernel_calls import Calls
 T = TypeVar("T")
 
 LARGEST = 4096
-"""Bytes of a folder itself: a block of ext4, which holds about forty results and is listed in a moment."""
+"""Bytes of a folder itself: a block of ext4, which holds some hundred results and is listed in a moment."""
 MOST = 1024
-"""Folders remembered; about 5 KB each."""
+"""Folders remembered; 17 KB for one with a hundred results."""
 REST = 2.0
 """Seconds that a folder must have been at rest."""
 _GET_FLAGS, _FOLDS_CASE = 0x80086601, 0x40000000
@@ -110,8 +110,8 @@ class _Listed:
 
 def _put(known: dict[str, T], folder: str, value: T) -> None:
     known[folder] = value
-    while len(known) > MOST:
-        known.pop(next(iter(known)), None)
+    for oldest in list(known)[:-MOST]:  # an iterator would see what the event loop takes meanwhile
+        known.pop(oldest, None)
 
 
 def _folds_case(fd: int) -> bool:

@@ -105,6 +105,22 @@ async def test_looks_are_gathered(store: LocalStore, disk: Disk, monkeypatch: py
     assert await store.lacks("f.jpg")  # and it goes on
 
 
+@pytest.mark.parametrize("broken", ["lacking", "learn_folders"])
+async def test_a_look_that_fails_holds_up_nobody(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Those who wait are told what is known, and the next look begins."""
+
+    def fail(*_: object) -> set[str]:
+        raise ValueError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files if broken == "lacking" else store._cached, broken, fail)
+        lacks = await asyncio.wait_for(asyncio.gather(store.lacks("b.jpg"), store.lacks("d/a.jpg")), 5)
+        assert lacks == [broken == "learn_folders", False]
+    assert await asyncio.wait_for(store.lacks("b.jpg"), 5)
+
+
 async def test_a_disk_that_stalls_is_given_up(root: Path, settings: StoreSettings, disk: Disk) -> None:
     """A look has the store's time, and one that fails counts for the breaker."""
     hasty = replace(settings, connect_timeout=0.01, read_timeout=0.01)
