@@ -95,29 +95,30 @@ class Gate:
         Raises Overloaded now if it would be refused later, and that something be done in vain. As soon as anybody
         waits, those who are coming count as waiting, too: one place that becomes free is not promised to several.
         """
-        self.refuse_when_full()
+        refusal = self.refusal()
+        if refusal is not None:
+            raise refusal
         self._coming += 1
         try:
             yield
         finally:
             self._coming -= 1
 
-    def refuse_when_full(self, *, behind: int = 0) -> None:
-        """Raise Overloaded now if `coming` would after so many more had come."""
-        self._refuse_behind(self._ahead(behind))
+    def refusal(self, *, behind: int = 0) -> Overloaded | None:
+        """What `coming` would raise after so many more had come; it counts as refused."""
+        return self._refusal_behind(self._ahead(behind))
 
     def refuses(self, *, behind: int) -> bool:
-        """Whether `refuse_when_full` would raise. Asking is not counted as a refusal."""
+        """Whether there would be a `refusal`. Asking is not counted as one."""
         return self._objection(self._ahead(behind)) is not None
 
     def _ahead(self, more: int) -> int:
         """How many would be before who comes now, with `more` who are not known here; see `coming`."""
         return len(self._waiters) + self._coming + more if self._waiters else 0
 
-    def _refuse_behind(self, waiting: int) -> None:
+    def _refusal_behind(self, waiting: int) -> Overloaded | None:
         objection = self._objection(waiting)
-        if objection is not None:
-            raise self._refusal(objection)
+        return None if objection is None else self._refusal(objection)
 
     def _objection(self, waiting: int) -> str | None:
         """Refused is also who would wait in vain: longer than anybody may, as far as can be told."""
@@ -131,7 +132,9 @@ class Gate:
         if not self._waiters and self._inside + weight <= self._slots:
             self._inside += weight
             return
-        self._refuse_behind(len(self._waiters))
+        refusal = self._refusal_behind(len(self._waiters))
+        if refusal is not None:
+            raise refusal
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((place, weight))
         patience = min(self._longest_wait, deadline.remaining)

@@ -129,12 +129,12 @@ class Maker:
         gate = self._render_gate.statistics
         return gate.inside < gate.limit and not gate.waiting
 
-    def refuse_when_full(self, *, behind: int) -> None:
-        """Raise Overloaded if a `make` that is announced after so many more would be refused."""
-        self._render_gate.refuse_when_full(behind=behind)
+    def refusal(self, *, behind: int) -> Overloaded | None:
+        """What a `make` would raise that is announced after so many more; see `Gate.refusal`."""
+        return self._render_gate.refusal(behind=behind)
 
     def refuses(self, *, behind: int) -> bool:
-        """Whether it would."""
+        """Whether it would be refused; see `Gate.refuses`."""
         return self._render_gate.refuses(behind=behind)
 
     def coming(self) -> AbstractContextManager[None]:

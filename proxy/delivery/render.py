@@ -149,21 +149,22 @@ class Renderer:
         """Whether a render that begins a moment later may be refused, and by nobody but this process."""
         return self._turns.alone and self._maker.refuses(behind=len(self._starting) + _SOON)
 
-    async def refusal(self, plan: Plan, deadline: Deadline) -> Overloaded | None:
+    async def refusal(self, plan: Plan, soon: float) -> Overloaded | None:
         """What `answer` would raise because there is no place left to render, if a cheap look at the store tells.
+
+        `soon`: seconds that this may take, a third of them for the look.
 
         Not for plans with overlays. The plan then counts as looked for and as refused.
         """
-        if not self._would_render(plan) or not await self._results.is_absent(plan, deadline):
+        if not self._would_render(plan):
             return None
-        if not self._maker.refuses(behind=len(self._starting)) or not self._would_render(plan):
-            return None
-        try:
-            self._refuse_when_full()
-        except Overloaded as error:
+        absent = self._results.is_absent_now(plan)
+        if absent is None:
+            absent = await self._results.is_absent(plan, Deadline.after(soon)) and self._would_render(plan)
+        error = self._refusal() if absent else None
+        if error is not None:
             self._results.count_absent()
-            return error
-        return None
+        return error
 
     def _would_render(self, plan: Plan) -> bool:
         """Whether a render of this plan would begin, if nothing is stored: neither under way nor known to fail."""
@@ -233,7 +234,9 @@ class Renderer:
         self._failures.raise_for(plan)
         place = (plan.key, plan.fingerprint)
         if place not in self._flights:
-            self._refuse_when_full()
+            refusal = self._refusal()
+            if refusal is not None:
+                raise refusal
             self._starting.add(place)
         flight_stages: list[Stages] = []
 
@@ -259,18 +262,17 @@ class Renderer:
             return Answer(None, result.etag, result.modified, Outcome.NOT_MODIFIED, "rendered", stages)
         return Answer(result, result.etag, result.modified, outcome, "rendered", stages)
 
-    def _refuse_when_full(self) -> None:
-        """Refuse a render before it is a flight, which would come to the same for a multiple of the price.
+    def _refusal(self) -> Overloaded | None:
+        """The refusal of a render before it is a flight, which would come to the same for a multiple of the price.
 
         Where there are others, one of them may have what is asked for: then the flight has to find out.
         """
         if not self._turns.alone:
-            return
-        try:
-            self._maker.refuse_when_full(behind=len(self._starting))
-        except Overloaded as error:
-            self._metrics.renders.labels(error.code).inc()
-            raise
+            return None
+        refusal = self._maker.refusal(behind=len(self._starting))
+        if refusal is not None:
+            self._metrics.renders.labels(refusal.code).inc()
+        return refusal
 
     async def _make(self, plan: Plan, stages: Stages) -> tuple[Result, bool]:
         """The result of `plan`, and whether it was made here. Runs as a flight, under a deadline of its own."""

@@ -110,6 +110,7 @@ class Results:
         self._read_timeout = read_timeout
         self._metrics = metrics
         self._held = metrics.found.labels(Where.MEMORY.value)
+        self._nowhere = metrics.found.labels(Where.NOWHERE.value)
         self._read_again = metrics.found.labels(Where.STORE.value)
         self._slots = asyncio.Semaphore(save_slots)
         # Mutable state: what is being saved and the latest task that does it, by name; every such task; the reads of
@@ -149,7 +150,7 @@ class Results:
         if newer is not None and newer is not result:
             return self._found(newer, Where.MEMORY)
         if result is None:
-            self._metrics.found.labels(Where.NOWHERE.value).inc()
+            self._nowhere.inc()
             return None
         return self._found(result, Where.STORE)
 
@@ -177,30 +178,36 @@ class Results:
         self._read_again.inc()
         return glimpse.body
 
-    async def is_absent(self, plan: Plan, deadline: Deadline) -> bool:
-        """Whether `find` would surely find nothing, by a cheap look, which is not counted."""
+    def is_absent_now(self, plan: Plan) -> bool | None:
+        """Whether `find` would surely find nothing, which is not counted; None: `is_absent` may tell."""
         name = result_name(plan)
-        if self._recall(name) is not None or not await self._is_lacking(name, deadline):
+        if self._recall(name) is not None:
             return False
-        return self._recall(name) is None  # it may have been rendered meanwhile
-
-    def count_absent(self) -> None:
-        """Count a look by `is_absent` as one that found nothing: there will be no `find`."""
-        self._metrics.found.labels(Where.NOWHERE.value).inc()
-
-    async def _is_lacking(self, name: str, deadline: Deadline) -> bool:
-        """Whether the store surely has nothing under this name."""
         if self._glance is None:
             return True
         try:
-            if self._glance(name) is not None or self._lacks is None:
-                return False
-            async with deadline.bound("results' store", at_most=self._patience(deadline)):
-                return await self._lacks(name)
+            seen = self._glance(name) is not None
         except OriginalNotFound:
             return True
-        except ProxyError:
+        return False if seen or self._lacks is None else None
+
+    async def is_absent(self, plan: Plan, deadline: Deadline) -> bool:
+        """Whether `find` would surely find nothing, by a cheap look, which is not counted."""
+        name = result_name(plan)
+        if self._lacks is None:
             return False
+        try:
+            async with deadline.bound("results' store", at_most=self._patience(deadline)):
+                lacking = await self._lacks(name)
+        except OriginalNotFound:
+            lacking = True
+        except ProxyError:
+            lacking = False
+        return lacking and self._recall(name) is None  # it may have been rendered meanwhile
+
+    def count_absent(self) -> None:
+        """Count a look by these two as one that found nothing: there will be no `find`."""
+        self._nowhere.inc()
 
     def _patience(self, deadline: Deadline) -> float:
         """A dead store may cost a part of the deadline, never all of it: there must be time left to render."""

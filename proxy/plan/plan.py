@@ -50,6 +50,12 @@ class Plan:
     overlay_versions: tuple[str, ...] = ()
     """The versions of `overlays`, once they have been looked up: another logo makes another picture."""
 
+    def of(self, key: str) -> Plan:
+        """The same for another original. What does not depend on the key is found out once for all of them."""
+        plan = object.__new__(Plan)
+        plan.__dict__.update(self.__dict__, key=key, overlays=self.overlays, fingerprint=self.fingerprint)
+        return plan
+
     def canonical(self) -> str:
         """The one text of what is done to the picture; does not hold the key."""
         done = _done(self.operations, self.output)

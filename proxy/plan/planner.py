@@ -18,7 +18,7 @@ from proxy.plan.negotiation import NEGOTIATED, SMALLEST, accepted, choose_target
 from proxy.plan.output import VENDOR_REPORTS, Animation, Output, Target
 from proxy.plan.plan import CachePolicy, Plan
 from proxy.plan.presets import Preset, PresetSnapshot
-from proxy.plan.request import AskAdhoc, AskPreset, ImageRequest
+from proxy.plan.request import AskAdhoc, Asked, AskPreset, ImageRequest
 
 _FAMILIAR = ("jpg", "jpeg", "png", "gif", "webp", "bmp")
 """Extensions of keys whose pictures every browser reads."""
@@ -68,6 +68,8 @@ class Planner:
         self._snapshot = book.current
         self._readings: OrderedDict[tuple[str, bool], tuple[ImageRequest, ...]] = OrderedDict()
         self._plans: OrderedDict[tuple[int, str | None], tuple[ImageRequest, Plan]] = OrderedDict()
+        # What presets come to, whatever the original, by Accept where that counts.
+        self._models: OrderedDict[tuple[str, str | None], tuple[Preset, Plan]] = OrderedDict()
 
     def read(self, target: str, *, signed: bool = False) -> tuple[ImageRequest, ...]:
         """Return the readings of a raw request target under the current presets; see `dialects.parse`."""
@@ -75,6 +77,7 @@ class Planner:
             self._snapshot = self._book.current
             self._readings.clear()
             self._plans.clear()
+            self._models.clear()
         readings = self._readings.get((target, signed))
         if readings is None:
             readings = parse(target, self._snapshot, signed=signed)
@@ -93,7 +96,7 @@ class Planner:
         remembered = self._plans.get(place)
         if remembered is not None and remembered[0] is request:
             return remembered[1]
-        plan = self._plan(request, accept)
+        plan = _plan_for(request.key, self._model(asked, place[1]))
         if len(place[1] or "") > LONGEST_REMEMBERED:
             return plan
         self._plans[place] = (request, plan)
@@ -101,26 +104,35 @@ class Planner:
             self._plans.popitem(last=False)
         return plan
 
-    def _plan(self, request: ImageRequest, accept: str | None) -> Plan:
+    def _model(self, asked: Asked, accept: str | None) -> Plan:
+        """What is asked for, whatever the original."""
+        if not isinstance(asked, AskPreset) or len(accept or "") > LONGEST_REMEMBERED:
+            return self._resolve(asked, accept)
+        place = (asked.preset.name, accept)
+        remembered = self._models.get(place)
+        if remembered is None or remembered[0] is not asked.preset:
+            remembered = self._models[place] = asked.preset, self._resolve(asked, accept)
+            if len(self._models) > MOST_REMEMBERED:
+                self._models.popitem(last=False)
+        return remembered[1]
+
+    def _resolve(self, asked: Asked, accept: str | None) -> Plan:
         names: tuple[str, ...] = ()
         cache = CachePolicy()
-        match request.asked:
+        match asked:
             case AskPreset(preset):
                 operations, output, negotiated = preset.operations, preset.output, preset.auto_format
                 names, cache = (preset.name,), preset.cache
             case AskAdhoc(operations, output, _, negotiated):
                 pass
             case _:
-                raise ValueError(f"{request.key!r} is asked for as it is; only pictures have a plan")
+                raise ValueError("an original is asked for as it is; only pictures have a plan")
         if negotiated:
             output = self._negotiate(output, accept)
-        if output.target is Target.FAMILIAR and request.key.rpartition(".")[2].lower() in _FAMILIAR:
-            # Then the two rules mean the same, and should share what is stored.
-            output = replace(output, target=Target.SOURCE)
         if output.answer in VENDOR_REPORTS and cache == CachePolicy():
             # Vendors answer so: whoever asks about a picture wants to know how it is now.
             cache = CachePolicy(max_age=0, no_store=True)
-        return Plan(request.key, operations, output, negotiated=negotiated, presets=names, cache=cache)
+        return Plan("", operations, output, negotiated=negotiated, presets=names, cache=cache)
 
     def _negotiate(self, output: Output, accept: str | None) -> Output:
         if output.candidates:
@@ -134,6 +146,13 @@ class Planner:
             return replace(output, target=target)
         others = [candidate for candidate in self._candidates if candidate not in STILL_TARGETS]
         return replace(output, target=target, animated=choose_target(accept, others))
+
+
+def _plan_for(key: str, model: Plan) -> Plan:
+    if model.output.target is Target.FAMILIAR and key.rpartition(".")[2].lower() in _FAMILIAR:
+        # Then the two rules mean the same, and should share what is stored.
+        return replace(model, key=key, output=replace(model.output, target=Target.SOURCE))
+    return model.of(key)
 
 
 def possible_outputs(preset: Preset) -> tuple[Output, ...]:

@@ -8,8 +8,8 @@ and the answer is what it would have been. A disk that stalls must not stall the
   that is remembered as absent gives ENOENT: that is an answer, too. On a local file system what is remembered is true.
 - RESOLVE_CACHED is about names only: opening asks the server of a FUSE, NFS or 9p mount. Hence the list of file systems
   in `kernel_calls.py`, whose `open` and `fstat` work in memory, and RESOLVE_NO_XDEV, which stays in the mount that was
-  looked at. The root is opened by its path each time, as it may have been replaced, and compared with that mount by a
-  `statx` that may not ask a server.
+  looked at. The root is opened by its path in each turn of the event loop, as it may have been replaced, and compared
+  with that mount by a `statx` that may not ask a server.
 - RWF_NOWAIT does not wait for pages that are not there, but recent kernels (seen in 6.18) submit read-ahead for them,
   and that waits for a full queue. So `cachestat` (Linux 6.5) says first whether every page is there.
 - O_NOATIME: noting the time of access waits for the journal. Only a file's owner may ask for it; others' files go to a
@@ -35,6 +35,7 @@ busy front all of it costs about twice that.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import re
@@ -75,10 +76,11 @@ class CachedReads:
         self._calls = calls
         self._close_later = close_later
         # Mutable state: the mount that was found to be fit, unless the root is elsewhere now; whether it is known that
-        # there never will be one; where files are read into.
+        # there never will be one; the root's descriptor, until this turn of the loop ends; where files are read into.
         self._mount: bytes | None = None
         self._never = calls is None
         self._folders = None if calls is None else ListedFolders(str(root), calls)
+        self._opened_root: int | None = None
         self._buffer = bytearray(LARGEST)
         # What is known of the bodies with sidecars that were read last, the oldest first, and what tells each body from
         # others, by key.
@@ -112,14 +114,12 @@ class CachedReads:
         calls, folders = self._calls, self._folders
         if self._mount is None or calls is None or folders is None:
             return False
+        if folders.still_lacks(path):
+            return True
         try:
-            root = self._open_root(calls)
+            return folders.lacks(self._open_root(calls), path)
         except (OSError, _NotCachedError):
             return False
-        try:
-            return folders.lacks(root, path)
-        finally:
-            calls.close(root)
 
     def read(self, key: str) -> Glimpse | None:
         """The object, if memory has all of it; None if a thread must look. Raises OriginalNotFound as that would."""
@@ -154,6 +154,8 @@ class CachedReads:
         calls, folders = self._calls, self._folders
         if self._mount is None or calls is None or folders is None:
             return None
+        if folders.still_lacks(path):
+            raise missing(key)
         try:
             root = self._open_root(calls)
         except (OSError, _NotCachedError):
@@ -170,10 +172,20 @@ class CachedReads:
             if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP):
                 self._mount, self._never = None, True
             return None
-        finally:
-            calls.close(root)
 
     def _open_root(self, calls: Calls) -> int:
+        """The root, open until this turn of the event loop ends: many may look in one turn."""
+        if self._opened_root is None:
+            self._opened_root = self._open_fit_root(calls)
+            asyncio.get_running_loop().call_soon(self._close_root, calls)
+        return self._opened_root
+
+    def _close_root(self, calls: Calls) -> None:
+        root, self._opened_root = self._opened_root, None
+        if root is not None:
+            calls.close(root)
+
+    def _open_fit_root(self, calls: Calls) -> int:
         root = calls.open_root(self._root)
         try:
             mount = calls.mount_of(root)

@@ -31,6 +31,8 @@ def to_path(key: str) -> str | None:
     segments = key.split("/")
     if not HIDDEN.isdisjoint(segments):
         return None
+    if len(key.encode()) <= _LONGEST and _MORE not in key:
+        return key
     return "/".join(piece for segment in segments for piece in _pieces(segment))
 
 

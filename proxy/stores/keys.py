@@ -12,6 +12,7 @@ from urllib.parse import quote
 from proxy.errors import OriginalNotFound, OriginRefused
 
 MAX_KEY_BYTES = 1024
+_WALKING = frozenset({"", ".", ".."})
 _PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -25,11 +26,7 @@ def is_key(key: str) -> bool:
         encoded = key.encode()
     except UnicodeEncodeError:  # half a surrogate pair: not text
         return False
-    return (
-        0 < len(encoded) <= MAX_KEY_BYTES
-        and b"\0" not in encoded
-        and all(segment not in ("", ".", "..") for segment in key.split("/"))
-    )
+    return 0 < len(encoded) <= MAX_KEY_BYTES and b"\0" not in encoded and _WALKING.isdisjoint(key.split("/"))
 
 
 def missing(key: str) -> OriginalNotFound:

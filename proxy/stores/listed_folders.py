@@ -8,6 +8,9 @@ small: what is not in the list is absent, as long as the folder's state is the o
   `mkdir`), and the former nobody can set back. Who looks after such a call has returned sees another state.
 - Clocks are coarse: the kernel's tick of up to 10 ms, and a second on some file systems. A folder that changes twice
   within that has one time. So a list is believed only if the folder had been at rest for longer when it was listed.
+- Many may look in one turn of the event loop: the refused, who are heard together, ask for pictures of one page. For
+  them a folder is compared once. Whoever is told so was ready to run when it was: after a write that it waited for, its
+  turn would be another.
 - Folders of ext4 may fold case: those say so, and are not listed. All of an XFS may, for ASCII: hence names are
   compared without their case.
 
@@ -17,6 +20,7 @@ there takes the event loop 13.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import struct
@@ -49,6 +53,8 @@ class ListedFolders:
         # first. A thread puts, the loop takes: each a step that the interpreter's lock makes whole.
         self._listed: dict[str, _Listed] = {}
         self._unlisted: dict[str, float] = {}
+        # Those that were seen to be as they were listed, in this turn of the loop.
+        self._unchanged: set[str] = set()
 
     def learn(self, paths: Iterable[str]) -> None:
         """List the folders of these files, where that is cheap and not known. Blocks."""
@@ -63,6 +69,14 @@ class ListedFolders:
             else:
                 _put(self._listed, folder, listed)
 
+    def still_lacks(self, path: str) -> bool:
+        """Whether `lacks` has said in this turn of what was listed with this file that it is as it was, without it."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._unchanged:
+            return False
+        listed = self._listed.get(folder)
+        return listed is not None and name.lower() not in listed.names
+
     def lacks(self, root: int, path: str) -> bool:
         """Whether there surely is no such file below the open `root`; False: nothing is known of it."""
         folder, _, name = path.rpartition("/")
@@ -75,6 +89,7 @@ class ListedFolders:
             return False
         try:
             if self._calls.state_of(fd) == listed.state:
+                self._note_unchanged(folder)
                 return True
         except OSError:
             return False
@@ -82,6 +97,11 @@ class ListedFolders:
             self._calls.close(fd)
         self._listed.pop(folder, None)
         return False
+
+    def _note_unchanged(self, folder: str) -> None:
+        if not self._unchanged:
+            asyncio.get_running_loop().call_soon(self._unchanged.clear)
+        self._unchanged.add(folder)
 
     def _list(self, path: str) -> _Listed | None:
         try:

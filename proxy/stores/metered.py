@@ -21,6 +21,7 @@ class MeteredSource:
         self._name = name
         self._metrics = metrics
         self._known = metrics.store_calls.labels(name, "open", "ok")
+        self._missing = metrics.store_calls.labels(name, "open", "missing")
 
     async def stat(self, key: str) -> ObjectInfo:
         """As the source does."""
@@ -39,7 +40,7 @@ class MeteredSource:
         try:
             glimpse = self._glance(key)
         except OriginalNotFound:
-            self._metrics.store_calls.labels(self._name, "open", "missing").inc()
+            self._missing.inc()
             raise
         if glimpse is not None:
             self._known.inc()
@@ -50,7 +51,7 @@ class MeteredSource:
         assert self._lacks is not None
         lacking = await self._lacks(key)
         if lacking:
-            self._metrics.store_calls.labels(self._name, "open", "missing").inc()
+            self._missing.inc()
         return lacking
 
     @contextmanager

@@ -25,7 +25,6 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from proxy.delivery.deadline import Deadline
 from proxy.errors import Overloaded, ProxyError
 from proxy.plan.plan import Plan
 from proxy.plan.request import AskAdhoc, AskOriginal
@@ -38,8 +37,6 @@ from proxy.web.ready import ReadyResponse, written_head
 from proxy.web.rests import Rests
 from proxy.web.state import Site
 
-_OURS = "/-/"
-"""What the paths of pages that are no pictures begin with."""
 _SOON = 0.3
 """Seconds, a third of them for the look at the store. What takes longer has the deadline of the application."""
 
@@ -63,7 +60,7 @@ class Refusals:
         if plan is None:
             return None
         try:
-            error = await self._site.renderer.refusal(plan, Deadline.after(min(_SOON, self._site.deadline)))
+            error = await self._site.renderer.refusal(plan, min(_SOON, self._site.deadline))
         except asyncio.CancelledError:
             record_early(self._site.metrics, request, began, 499, "client-gone", size=0)
             raise
@@ -81,8 +78,6 @@ class Refusals:
         """The plan of a request that may be refused here."""
         target, headers = request.raw_path, request.headers
         if not is_plain(request) or hdrs.IF_NONE_MATCH in headers or carries_signature(target):
-            return None
-        if request.path.startswith(_OURS):
             return None
         try:
             reading = self._site.planner.read(target)[0]

@@ -320,9 +320,10 @@ async def test_who_is_known_to_come_before_is_counted() -> None:
     assert [gate.refuses(behind=more) for more in range(4)] == [False, False, True, True]
     with gate.coming():
         assert [gate.refuses(behind=more) for more in range(4)] == [False, True, True, True]
-        gate.refuse_when_full(behind=0)
-        with pytest.raises(Overloaded):
-            gate.refuse_when_full(behind=1)
+        assert gate.refusal(behind=0) is None
+        refusal = gate.refusal(behind=1)
+        assert refusal is not None
+        assert refusal.retry_after >= 1
     assert gate.statistics.refused == 1
     for visitor in (first, second):
         await visitor.leave()

@@ -28,7 +28,7 @@ from proxy.stores.local import LocalStore
 from proxy.stores.metered import MeteredStore
 from tests.contracts.store import StoreContract, read
 from tests.fakes import MemoryStore
-from tests.stores.kernel import Kernel
+from tests.stores.kernel import Kernel, open_files
 
 
 @pytest.fixture
@@ -47,10 +47,6 @@ async def whole(store: LocalStore, key: str) -> tuple[bytes, dict[str, str]]:
     """Body and metadata, as `open` gives them."""
     async with store.open(key) as opened:
         return b"".join([chunk async for chunk in opened.chunks]), dict(opened.info.metadata)
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class TestThreadsOnly(StoreContract):
@@ -133,11 +129,11 @@ async def test_absence_is_known_once_it_was_looked_up(store: LocalStore, kernel:
 )
 async def test_errors_are_left_to_a_thread(store: LocalStore, kernel: Kernel, call: str, code: int) -> None:
     """Whatever fails, the answer is the same, and no descriptor is left."""
-    before = open_files()
+    before = await open_files()
     kernel.errors = {call: code}
 
     assert store.glance("d/a.jpg") is None
-    assert open_files() == before
+    assert await open_files() == before
     assert await whole(store, "d/a.jpg") == (b"hello", {"number": "1"})
     kernel.errors = {}
     assert store.glance("d/a.jpg") is not None or await whole(store, "d/a.jpg")
@@ -235,7 +231,7 @@ async def test_a_large_body_written_over_while_it_is_opened(store: LocalStore, k
 async def test_large_bodies_leave_no_descriptors(store: LocalStore) -> None:
     """Read to the end, in part, or not at all."""
     await put(store, "large", bytes(LARGEST * 8), "2")
-    before = open_files()
+    before = await open_files()
 
     for count in (0, 1, 100):
         async with store.open("large") as opened:
@@ -244,7 +240,7 @@ async def test_large_bodies_leave_no_descriptors(store: LocalStore) -> None:
                 if await anext(chunks, None) is None:
                     break
 
-    assert open_files() == before
+    assert await open_files() == before
 
 
 @pytest.mark.parametrize("kind", ["directory", "fifo"])
@@ -540,14 +536,14 @@ async def test_glances_leave_no_descriptors(store: LocalStore, root: Path) -> No
     """Found, missing, too large, a link: nothing stays open."""
     await put(store, "large", bytes(LARGEST + 1), "2")
     (root / "x").symlink_to("d/a.jpg")
-    before = open_files()
+    before = await open_files()
 
     for key in ("d/a.jpg", "missing", "large", "x", "d"):
         for _ in range(3):
             with suppress(OriginalNotFound):
                 store.glance(key)
 
-    assert open_files() == before
+    assert await open_files() == before
 
 
 async def test_a_sidecar_is_read_once_for_each_body(store: LocalStore, kernel: Kernel, root: Path) -> None:
@@ -592,7 +588,7 @@ async def lend(store: LocalStore | GuardedSource, key: str = "d/a.jpg", span: By
 async def test_a_file_is_lent(store: LocalStore, size: int) -> None:
     """The file itself, however large, and after it was replaced, too."""
     await put(store, "large", bytes(size), "2")
-    before = open_files()
+    before = await open_files()
     lent = await lend(store, "large")
     assert lent is not None
     await put(store, "large", b"other", "3")
@@ -606,7 +602,7 @@ async def test_a_file_is_lent(store: LocalStore, size: int) -> None:
     with pytest.raises(ValueError, match="closed"):
         lent.fileno()
     await store._run(lambda: None)
-    assert open_files() == before
+    assert await open_files() == before
 
 
 async def test_a_deleted_file_is_given_back_in_a_thread(store: LocalStore) -> None:
@@ -631,12 +627,12 @@ async def test_a_deleted_file_is_given_back_in_a_thread(store: LocalStore) -> No
 async def test_what_is_not_in_memory_is_not_lent(store: LocalStore, kernel: Kernel) -> None:
     """A worker would wait for the disk: it is to be copied, by who has the time."""
     await put(store, "large", bytes(LARGEST + 1), "2")
-    before = open_files()
+    before = await open_files()
     async with store.open("large") as opened:
         assert opened.lend is not None
         kernel.cached = False
         assert opened.lend() is None
-    assert open_files() == before
+    assert await open_files() == before
 
 
 @pytest.mark.parametrize("span", [ByteRange(0, 2), ByteRange(0, 4)])
@@ -648,7 +644,7 @@ async def test_a_part_is_not_lent(store: LocalStore, span: ByteRange) -> None:
 @pytest.mark.parametrize("change", ["replaced", "written over", "deleted"])
 async def test_another_file_is_not_lent(store: LocalStore, root: Path, change: str) -> None:
     """What is told of the object and what is lent are the same object."""
-    before = open_files()
+    before = await open_files()
     async with store.open("d/a.jpg") as opened:
         if change == "replaced":
             await put(store, "d/a.jpg", b"other", "2")
@@ -658,7 +654,7 @@ async def test_another_file_is_not_lent(store: LocalStore, root: Path, change: s
             await store.delete("d/a.jpg")
         assert opened.lend is not None
         assert opened.lend() is None
-    assert open_files() == before
+    assert await open_files() == before
 
 
 @pytest.mark.parametrize("change", [b"other", b"longer than before"])

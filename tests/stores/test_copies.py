@@ -18,6 +18,7 @@ from proxy.stores.base import ByteRange
 from proxy.stores.breaker import GuardedSource
 from proxy.stores.files import COPIED
 from proxy.stores.local import LocalStore
+from tests.stores.kernel import open_files
 
 BODY = os.urandom(1 << 20) * 9
 """More than is copied at once."""
@@ -46,10 +47,6 @@ def refusing(number: int) -> Callable[..., int]:
         raise OSError(number, "not here")
 
     return refuse
-
-
-def open_files() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 @pytest.mark.parametrize("failure", [None, errno.EXDEV, errno.ENOSYS], ids=str)
@@ -121,7 +118,7 @@ async def test_who_leaves_closes_what_it_will(
 
     monkeypatch.setattr(files, "_copy", held)
     mine = tmp_path / "mine"
-    before = open_files()
+    before = await open_files()
     with mine.open("wb") as file:
         async with store.open("a") as opened:
             assert opened.copy_to is not None
@@ -131,7 +128,7 @@ async def test_who_leaves_closes_what_it_will(
             await asyncio.gather(copying, return_exceptions=True)
     others = [(tmp_path / f"other-{number}").open("wb") for number in range(8)]
     go.set()
-    while not written or open_files() > before + len(others):
+    while not written or await open_files() > before + len(others):
         await asyncio.sleep(0.001)
     for other in others:
         other.close()

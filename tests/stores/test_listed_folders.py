@@ -15,8 +15,7 @@ from proxy.config import StoreSettings
 from proxy.errors import OriginalNotFound
 from proxy.stores import files, listed_folders
 from proxy.stores.local import LocalStore
-from tests.stores.kernel import Kernel
-from tests.stores.test_cached_reads import open_files
+from tests.stores.kernel import Kernel, open_files
 
 REST = 0.05
 """Seconds; more than the tick by which the kernel notes times."""
@@ -126,11 +125,30 @@ async def test_what_comes_is_seen(store: LocalStore, root: Path, change: Callabl
     """However a file gets there."""
     assert await store.lacks("d/b.jpg")
     assert is_absent(store, "d/new.jpg")
-    change(root)
+    await asyncio.to_thread(change, root)
 
     assert not is_absent(store, "d/new.jpg")
     assert not await store.lacks("d/new.jpg")
     assert (await store.stat("d/new.jpg")).size > 0
+
+
+async def test_in_one_turn_of_the_loop_a_folder_is_compared_once(store: LocalStore, root: Path, kernel: Kernel) -> None:
+    """Those who ask together are told together. What comes meanwhile is seen by who asks after that turn."""
+    assert await store.lacks("d/b.jpg")
+    before = kernel.calls["state_of"], kernel.calls["open_root"]
+    for turn in (1, 2):
+        for number in range(5):
+            assert is_absent(store, f"d/{number}.jpg")
+            assert store._cached.lacks(f"d/{number}.jpg")
+        assert store.glance("d/a.jpg") is not None
+        assert not store._cached.lacks("d/a.jpg")
+        assert (kernel.calls["state_of"], kernel.calls["open_root"]) == (before[0] + turn, before[1] + turn)
+        await asyncio.sleep(0)
+    assert is_absent(store, "d/new.jpg")
+    (root / "d/new.jpg").write_bytes(b"new")
+    assert is_absent(store, "d/new.jpg")
+    await asyncio.sleep(0)
+    assert not is_absent(store, "d/new.jpg")
 
 
 async def test_nothing_that_was_written_is_ever_lacking(store: LocalStore) -> None:
@@ -237,12 +255,12 @@ async def test_only_so_many_are_remembered(store: LocalStore, monkeypatch: pytes
 async def test_errors_tell_nothing(store: LocalStore, kernel: Kernel, call: str, code: int) -> None:
     """What fails is for a thread, and no descriptor is left."""
     assert await store.lacks("d/b.jpg")
-    before = open_files()
+    before = await open_files()
     kernel.errors = {call: code}
     assert not is_absent(store, "d/c.jpg")
     assert not store._cached.lacks("d/c.jpg")
     assert await store.lacks("d/c.jpg")
-    assert open_files() == before
+    assert await open_files() == before
 
 
 async def test_where_memory_cannot_be_read_nothing_is_listed(

@@ -19,6 +19,7 @@ from proxy.errors import OriginalNotFound, OriginUnavailable
 from proxy.stores import file_names
 from proxy.stores.local import LocalStore
 from tests.contracts.store import KEYS, LARGE, StoreContract, keys, read
+from tests.stores.kernel import open_files
 
 
 @pytest.fixture
@@ -302,15 +303,11 @@ async def test_stale_temporary_files_are_swept(root: Path, settings: StoreSettin
     assert [path.name for path in (root / ".tmp").iterdir()] == ["young"]
 
 
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 async def test_no_descriptors_are_left(store: LocalStore) -> None:
     """After early exits, cancellations and failures not one file is still open."""
     await store.put("a", LARGE, content_type="image/png", metadata={})
     gc.collect()
-    before = open_files()
+    before = await open_files()
     for delay in [0.0, 0.0002, 0.0005, 0.001] * 5:
         task = asyncio.create_task(read(store, "a"))
         await asyncio.sleep(delay)
@@ -322,7 +319,7 @@ async def test_no_descriptors_are_left(store: LocalStore) -> None:
         with pytest.raises(OriginalNotFound):
             await store.stat("missing")
     async with asyncio.timeout(5):
-        while open_files() > before:  # the threads of cancelled reads close what they had opened when they end
+        while await open_files() > before:  # the threads of cancelled reads close what they had opened when they end
             await asyncio.sleep(0.01)
 
 

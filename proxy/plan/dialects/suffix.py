@@ -57,7 +57,7 @@ Guard = Callable[[str], bool]
 def read_path(raw: str, presets: PresetSnapshot, guards: Guard, *, signed: bool = False) -> tuple[ImageRequest, ...]:
     """Return the readings of a raw path (without its leading slash) in order of preference."""
     whole = decode_path(raw)
-    split = _split(raw, presets.separators)
+    split = _split(raw, presets.separators, encoded=whole != raw)
     if split is None:
         return (_only_original(check_key(whole), guards, None),)
     asked = _asked(split.tail, presets, signed=signed)
@@ -76,27 +76,28 @@ def read_path(raw: str, presets: PresetSnapshot, guards: Guard, *, signed: bool 
     return (picture, ImageRequest(key, AskOriginal()))
 
 
-def _split(raw: str, separators: tuple[str, ...]) -> _Split | None:
+def _split(raw: str, separators: tuple[str, ...], *, encoded: bool) -> _Split | None:
     """Cut a raw path at its right-most separator, escaped or not; None if no key would be left.
 
-    Cutting before decoding is safe: separators are ASCII, and no byte of a longer UTF-8 sequence is.
+    Cutting before decoding is safe: separators are ASCII, and no byte of a longer UTF-8 sequence is. `encoded`: whether
+    there is anything to decode.
     """
-    every = list(_separator_pattern(separators).finditer(raw))
-    if not every:
+    found = _cut_pattern(separators).fullmatch(raw)
+    if found is None:
         return None
-    found = every[-1]
+    pieces = found.groups()
     try:
-        key = check_key(decode_path(raw[: found.start()]))
+        key, separator, tail = map(decode_path, pieces) if encoded else pieces
+        return _Split(check_key(key), separator, tail, encoded=pieces[1].startswith("%"))
     except InvalidKey:
         return None
-    return _Split(key, decode_path(found[0]), decode_path(raw[found.end() :]), encoded=found[0].startswith("%"))
 
 
 @lru_cache(maxsize=16)
-def _separator_pattern(separators: tuple[str, ...]) -> re.Pattern[str]:
+def _cut_pattern(separators: tuple[str, ...]) -> re.Pattern[str]:
     plain = "".join(map(re.escape, separators))
     escaped = "|".join(f"{ord(separator):02x}" for separator in separators)
-    return re.compile(rf"(?i:%(?:{escaped}))|[{plain}]")
+    return re.compile(rf"(?s)(.*)((?i:%(?:{escaped}))|[{plain}])(.*)")
 
 
 def _asked(tail: str, presets: PresetSnapshot, *, signed: bool) -> AskPreset | AskAdhoc | None:
