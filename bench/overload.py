@@ -15,6 +15,8 @@ from bench.workload import BOXES, JPEG, ColdNames, Photos, Request, gather_photo
 
 BOX = BOXES[1]
 HIT, MISS = "hit", "miss"
+_ROUNDS = 8
+"""Rounds of photos that the capacity is measured with, at least. Two seconds tell it to 3 %, ten to 1 %."""
 
 
 def overload(
@@ -37,7 +39,8 @@ def overload(
         for number, factor in enumerate(factors):
             env = {"IMGBANG_RESULTS": (home / f"results-{number}").as_uri()}
             with start_imgbang(home / f"imgbang-{number}", gathered.root, env) as server:
-                first, front = _capacity(server, generator, names)
+                rounds = max(_ROUNDS, round(seconds))  # about a sixth of the time, on two cores
+                first, front = _capacity(server, generator, names, rounds)
                 hits = _make_hits(server, gathered)
                 rate = first * factor
                 keys = names.at_least(round(rate * seconds))
@@ -56,7 +59,7 @@ def overload(
                 run = generator.constant(server.url, [*misses, *side])
                 after, spent = sum(server.resident().values()), server.cpu_seconds()[0] - since
                 server.wait_quiet()
-                second, _ = _capacity(server, generator, names)
+                second, _ = _capacity(server, generator, names, rounds)
             rows += _rows(factor, (first + second) / 2, seconds, run)
             refused = len(run.of(MISS, 503))
             rest = spent - front * len(run.of(MISS, 200))
@@ -86,7 +89,7 @@ def overload(
     return report
 
 
-def _capacity(server: Imgbang, generator: Generator, names: ColdNames) -> tuple[float, float]:
+def _capacity(server: Imgbang, generator: Generator, names: ColdNames, rounds: int) -> tuple[float, float]:
     """Of a busy but not overloaded server: renders per second, and CPU seconds of the front for each."""
 
     def run(rounds: int) -> Run:
@@ -94,7 +97,7 @@ def _capacity(server: Imgbang, generator: Generator, names: ColdNames) -> tuple[
 
     run(2)
     since = server.cpu_seconds()[0]
-    measured = run(8)
+    measured = run(rounds)
     front = server.cpu_seconds()[0] - since
     if set(measured.statuses) != {200}:
         raise SystemExit(f"the capacity cannot be measured: {counted(measured.statuses)}")
