@@ -20,6 +20,7 @@ from enum import StrEnum
 from proxy import logs
 from proxy.delivery.deadline import Deadline
 from proxy.delivery.memory import MemoryCache
+from proxy.delivery.recent import RecentResults
 from proxy.delivery.result import KEPT_OF_KEY, Result, result_base, result_name
 from proxy.delivery.singleflight import SingleFlight
 from proxy.errors import OriginalNotFound, ProxyError
@@ -33,10 +34,6 @@ _log = logs.get("results")
 
 _TAIL = re.compile(r"!([a-z2-7]{16})\.[a-z0-9]+\Z")
 """What follows the key in a result's name."""
-_RECENT_SECONDS = 2.0
-"""How long a new result is held for look-ups that began before it was there."""
-_RECENT_BYTES = 32 * 1024 * 1024
-"""…and how many bytes of them."""
 _OVERHEAD = 500
 """Bytes that a result in memory costs beside its body."""
 
@@ -121,9 +118,7 @@ class Results:
         self._saves: set[asyncio.Task[None]] = set()
         self._reads: SingleFlight[Result | None] = SingleFlight()
         self._purges = 0
-        # Results made in the last moments, whatever their size: look-ups that began before are still under way.
-        self._recent: dict[str, Result] = {}
-        self._recent_bytes = 0
+        self._recent = RecentResults()
 
     @property
     def shared(self) -> bool:
@@ -228,7 +223,7 @@ class Results:
         name = result_name(plan)
         turn = turn or no_turn()
         await self._remember(name, result)
-        self._hold_recent(name, result)
+        self._recent.hold(name, result)
         if self._store is None:
             return
         if self._pending_bytes + len(result.body) > self._save_bytes:
@@ -264,8 +259,7 @@ class Results:
     async def forget(self, plan: Plan, result: Result) -> None:
         """Drop this result from memory: it belongs to another version of its original."""
         name = result_name(plan)
-        if self._recent.get(name) is result:
-            self._drop_recent(name, result)
+        self._recent.drop(name, result)
         if self._memory.get(name) is result:
             await self._memory.delete(name)
 
@@ -279,19 +273,6 @@ class Results:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         return len(late)
-
-    def _hold_recent(self, name: str, result: Result) -> None:
-        if self._recent_bytes + len(result.body) > _RECENT_BYTES:
-            return
-        self._drop_recent(name, self._recent.get(name))
-        self._recent[name] = result
-        self._recent_bytes += len(result.body)
-        asyncio.get_running_loop().call_later(_RECENT_SECONDS, self._drop_recent, name, result)
-
-    def _drop_recent(self, name: str, result: Result | None) -> None:
-        if result is not None and self._recent.get(name) is result:
-            del self._recent[name]
-            self._recent_bytes -= len(result.body)
 
     def _found(self, result: Result, where: Where) -> Found:
         self._metrics.found.labels(where.value).inc()
@@ -399,8 +380,7 @@ class Results:
 
     async def _forget_where(self, wanted: Callable[[str], bool]) -> None:
         await self._memory.delete_where(wanted)
-        for name in [name for name in self._recent if wanted(name)]:
-            self._drop_recent(name, self._recent[name])
+        self._recent.drop_where(wanted)
 
 
 def _key_part(name: str) -> str | None:

@@ -1,10 +1,10 @@
 """Connections that rest: a client that has just been refused is not read for a moment.
 
 Under ten times the load that it can take, the front is woken for each of hundreds of refusals a second, beside busy
-workers. What arrives at resting connections waits in the kernel and is taken together. Goodput at ten times the capacity,
-in runs of 15 and 20 s: 0.80 without, 0.84 with rests of 10 ms (medians of five); later, when a refusal cost half as much,
-0.907 with 10 and 0.934 with 20 ms (means of six, by turns), and CPU of the front for a refusal 0.20 and 0.17 ms. The price
-is that whatever comes next on such a connection waits, a hit, too: 10 ms in the mean, and the longer the rests, the longer.
+workers. What arrives at resting connections waits in the kernel and is taken together. Goodput then, in runs of 15 and
+20 s: 0.80 without, 0.84 with rests of 10 ms (medians of five). Later, when a refusal cost half as much: 0.907 with 10
+and 0.934 with 20 ms (means of six, by turns), and CPU of the front for a refusal 0.20 and 0.17 ms. The price is that
+what comes next on such a connection waits, a hit, too: 10 ms in the mean, and the longer the rests, the longer.
 
 No connection is refused more than fifty times a second, either.
 """

@@ -31,7 +31,7 @@ async def _stored(tmp_path: Path) -> AsyncIterator[Site]:
     async with site_with(tmp_path, cache_bytes=0) as site:
         await site.whole(THUMB)
         await site.running.results.drain(5)
-        site.running.results._drop_recent(*next(iter(site.running.results._recent.items())))
+        site.running.results._recent.drop_where(lambda _: True)
         await site.whole(THUMB)
         if site.again(THUMB) is None:
             pytest.skip("files cannot be read without waiting here: hits in the directory do not come again")
@@ -222,7 +222,7 @@ async def test_what_was_made_anew_goes_before_what_is_stored(stored: Site) -> No
     """While a newer result is being saved, the stored one is the older."""
     answered = next(iter(stored.repeats._answered.values()))
     assert isinstance(answered.result, Stored)
-    stored.running.results._hold_recent(result_in(stored).name, answered.result.outline)
+    stored.running.results._recent.hold(result_in(stored).name, answered.result.outline)
 
     assert stored.again(THUMB) is None
 
