@@ -68,7 +68,7 @@ class Planner:
         self._snapshot = book.current
         self._readings: OrderedDict[tuple[str, bool], tuple[ImageRequest, ...]] = OrderedDict()
         self._plans: OrderedDict[tuple[int, str | None], tuple[ImageRequest, Plan]] = OrderedDict()
-        # What presets come to, whatever the original, by Accept where that counts.
+        # What presets come to, whatever the original, by Accept where that counts; good for the preset that is held.
         self._models: OrderedDict[tuple[str, str | None], tuple[Preset, Plan]] = OrderedDict()
 
     def read(self, target: str, *, signed: bool = False) -> tuple[ImageRequest, ...]:
@@ -77,7 +77,6 @@ class Planner:
             self._snapshot = self._book.current
             self._readings.clear()
             self._plans.clear()
-            self._models.clear()
         readings = self._readings.get((target, signed))
         if readings is None:
             readings = parse(target, self._snapshot, signed=signed)

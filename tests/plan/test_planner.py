@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from proxy.plan import planner as planning
 from proxy.plan.operations import AutoOrient, Crop, Fit, Resize
 from proxy.plan.output import Animation, Output, Target
 from proxy.plan.plan import CachePolicy
@@ -211,6 +213,30 @@ def test_what_was_read_is_remembered_under_one_snapshot() -> None:
 
     again = planner.plan(planner.read("/cat.jpg!thumb")[0])
     assert again.fingerprint != plan.fingerprint
+
+
+def test_a_preset_is_planned_once_for_all_originals(book: PresetBook, planner: Planner) -> None:
+    """Plans differ by the key alone; those of requests that were read before a reload are those of then."""
+    one, other, late = (first(planner, f"/{name}.jpg!thumb") for name in ("one", "other", "late"))
+    plan = planner.plan(one)
+    assert planner.plan(other) == replace(plan, key="other.jpg")
+    assert planner.plan(other).fingerprint == plan.fingerprint
+
+    book.replace(read_presets(TEXT.replace("width = 50", "width = 60")))
+    new = planner.plan(first(planner, "/one.jpg!thumb"))
+    assert Resize(60, 50, Fit.COVER) in new.operations
+    assert planner.plan(late) == replace(plan, key="late.jpg")
+    assert planner.plan(first(planner, "/late.jpg!thumb")) == replace(new, key="late.jpg")
+
+
+def test_what_strangers_accept_is_remembered_for_a_while(planner: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They choose the header: what was made for the oldest is forgotten, and for long ones nothing is kept."""
+    monkeypatch.setattr(planning, "MOST_REMEMBERED", 3)
+    request = first(planner, "/cat.jpg!auto")
+    for number in range(5):
+        assert planner.plan(request, f"image/webp,x/{number}").output.target is Target.WEBP
+    planner.plan(request, f"image/webp,{'x' * LONGEST_REMEMBERED}")
+    assert (len(planner._models), len(planner._plans)) == (3, 3)
 
 
 def test_long_urls_are_not_remembered() -> None:
