@@ -194,10 +194,8 @@ class Results:
         try:
             async with deadline.bound("results' store", at_most=self._patience(deadline)):
                 lacking = await self._lacks(name)
-        except OriginalNotFound:
-            lacking = True
         except ProxyError:
-            lacking = False
+            return False
         return lacking and self._recall(name) is None  # it may have been rendered meanwhile
 
     def count_absent(self) -> None:

@@ -13,7 +13,7 @@ from proxy.plan.output import Animation, Output, Target
 from proxy.plan.plan import CachePolicy
 from proxy.plan.planner import LONGEST_REMEMBERED, Planner, PresetBook, describe, possible_outputs
 from proxy.plan.preset_file import read_presets
-from proxy.plan.presets import PresetSnapshot
+from proxy.plan.presets import Preset, PresetSnapshot
 from proxy.plan.request import AskPreset, ImageRequest
 
 TEXT = """
@@ -31,6 +31,7 @@ quality = 70
 format = "auto"
 animation = "first"
 """
+FAMILIAR = Preset("familiar", output=Output(Target.FAMILIAR))
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 
 
@@ -229,14 +230,31 @@ def test_a_preset_is_planned_once_for_all_originals(book: PresetBook, planner: P
     assert planner.plan(first(planner, "/late.jpg!thumb")) == replace(new, key="late.jpg")
 
 
+def test_the_familiar_format_is_the_originals_own_where_every_browser_reads_that(planner: Planner) -> None:
+    """Then it shares what is stored for presets that keep the format; for other originals of the same URL it does not."""
+    targets = {
+        name: planner.plan(ImageRequest(name, AskPreset(FAMILIAR))).output.target
+        for name in ("a.jpg", "b.tif", "c.PNG", "d.avif", "e")
+    }
+    assert targets == {
+        "a.jpg": Target.SOURCE,
+        "b.tif": Target.FAMILIAR,
+        "c.PNG": Target.SOURCE,
+        "d.avif": Target.FAMILIAR,
+        "e": Target.FAMILIAR,
+    }
+
+
 def test_what_strangers_accept_is_remembered_for_a_while(planner: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
     """They choose the header: what was made for the oldest is forgotten, and for long ones nothing is kept."""
     monkeypatch.setattr(planning, "MOST_REMEMBERED", 3)
     request = first(planner, "/cat.jpg!auto")
     for number in range(5):
         assert planner.plan(request, f"image/webp,x/{number}").output.target is Target.WEBP
-    planner.plan(request, f"image/webp,{'x' * LONGEST_REMEMBERED}")
+    long = f"image/webp,{'x' * LONGEST_REMEMBERED}"
+    assert planner.plan(request, long).output.target is Target.WEBP
     assert (len(planner._models), len(planner._plans)) == (3, 3)
+    assert long not in [accept for _, accept in planner._models]
 
 
 def test_long_urls_are_not_remembered() -> None:

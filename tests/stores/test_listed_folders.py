@@ -142,6 +142,7 @@ async def test_in_one_turn_of_the_loop_a_folder_is_compared_once(store: LocalSto
             assert store._cached.lacks(f"d/{number}.jpg")
         assert store.glance("d/a.jpg") is not None
         assert not store._cached.lacks("d/a.jpg")
+        assert not store._cached.lacks("d/A.JPG")
         assert (kernel.calls["state_of"], kernel.calls["open_root"]) == (before[0] + turn, before[1] + turn)
         await asyncio.sleep(0)
     assert is_absent(store, "d/new.jpg")
@@ -149,6 +150,16 @@ async def test_in_one_turn_of_the_loop_a_folder_is_compared_once(store: LocalSto
     assert is_absent(store, "d/new.jpg")
     await asyncio.sleep(0)
     assert not is_absent(store, "d/new.jpg")
+
+
+async def test_what_is_forgotten_in_the_same_turn_is_not_told(store: LocalStore) -> None:
+    """A thread that lists other folders forgets the oldest, at any moment."""
+    assert await store.lacks("d/b.jpg")
+    assert is_absent(store, "d/c.jpg")
+    folders = store._cached._folders
+    assert folders is not None
+    folders._listed.clear()
+    assert not is_absent(store, "d/c.jpg")
 
 
 async def test_nothing_that_was_written_is_ever_lacking(store: LocalStore) -> None:

@@ -15,9 +15,11 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from proxy.delivery import turns
 from proxy.delivery.admission import Gate
 from proxy.delivery.deadline import Deadline
+from proxy.errors import NotAnImage
 from proxy.plan.preset_file import read_presets
 from proxy.plan.signing import sign
 from proxy.web import rests
+from tests.delivery.test_result import result_of
 from tests.pictures import coordinates, encoded
 from tests.web.site import PRESETS, SECRET, THUMB, Site, parsed, said, site_with
 
@@ -173,6 +175,32 @@ async def test_a_place_that_becomes_free_is_taken(site: Site, monkeypatch: pytes
         await asyncio.wait_for(asked.wait(), 5)
     answered.set()
     assert not await waiting
+
+
+@pytest.mark.parametrize("meanwhile", ["made", "failed"])
+async def test_what_is_decided_meanwhile_is_no_refusal(
+    site: Site, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """While the store was asked, the result was made, or known to fail: that is the answer, with no place free."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def lacks(_: str) -> bool:
+        asked.set()
+        await answered.wait()
+        return True
+
+    monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
+    monkeypatch.setattr(site.running.results, "_lacks", lacks)
+    plan = site.running.planner.plan(site.running.planner.read(THUMB)[0], None)
+    with full(site):
+        waiting = asyncio.create_task(refused(site))
+        await asyncio.wait_for(asked.wait(), 5)
+        if meanwhile == "made":
+            await site.running.results.keep(plan, result_of(plan=plan))
+        else:
+            site.running.renderer._failures.remember(plan, NotAnImage("no image"))
+        answered.set()
+        assert not await waiting
 
 
 async def test_a_place_is_for_one_of_those_who_were_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
