@@ -92,8 +92,8 @@ def overload(
 def _capacity(server: Imgbang, generator: Generator, names: ColdNames, rounds: int) -> tuple[float, float]:
     """Of a busy but not overloaded server: renders per second, and CPU seconds of the front for each."""
 
-    def run(rounds: int) -> Run:
-        return generator.closed(server.url, [Request(MISS, image_path(key, BOX)) for key in names.rounds(rounds)], 6)
+    def run(count: int) -> Run:
+        return generator.closed(server.url, [Request(MISS, image_path(key, BOX)) for key in names.rounds(count)], 6)
 
     run(2)
     since = server.cpu_seconds()[0]

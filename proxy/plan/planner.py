@@ -52,7 +52,7 @@ class PresetBook:
 STILL_TARGETS = (Target.AVIF, Target.JXL)
 """What a browser may prefer, and we write no animation in."""
 MOST_REMEMBERED = 4096
-"""URLs whose readings and plans are remembered; the oldest are forgotten. About 2 KB each."""
+"""URLs whose readings and plans are remembered, and presets by Accept; the oldest are forgotten. About 2 KB each."""
 LONGEST_REMEMBERED = 512
 """Characters of a URL, or of an Accept header, above which nothing is remembered: strangers choose them."""
 

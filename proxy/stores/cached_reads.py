@@ -69,7 +69,7 @@ spelling that begins with an invisible character."""
 
 
 class CachedReads:
-    """Look-ups below one root. `read` and `stat` belong to the event loop, `learn` to a thread."""
+    """Look-ups below one root. They belong to tasks of the event loop, `learn` and `learn_folders` to a thread."""
 
     def __init__(self, root: Path, calls: Calls | None, close_later: Callable[[int], object]) -> None:
         self._root = os.fsencode(root)
@@ -176,8 +176,9 @@ class CachedReads:
     def _open_root(self, calls: Calls) -> int:
         """The root, open until this turn of the event loop ends: many may look in one turn."""
         if self._opened_root is None:
+            loop = asyncio.get_running_loop()
             self._opened_root = self._open_fit_root(calls)
-            asyncio.get_running_loop().call_soon(self._close_root, calls)
+            loop.call_soon(self._close_root, calls)
         return self._opened_root
 
     def _close_root(self, calls: Calls) -> None:

@@ -9,8 +9,8 @@ small: what is not in the list is absent, as long as the folder's state is the o
 - Clocks are coarse: the kernel's tick of up to 10 ms, and a second on some file systems. A folder that changes twice
   within that has one time. So a list is believed only if the folder had been at rest for longer when it was listed.
 - Many may look in one turn of the event loop: the refused, who are heard together, ask for pictures of one page. For
-  them a folder is compared once. Whoever is told so was ready to run when it was: after a write that it waited for, its
-  turn would be another.
+  them a folder is compared once. A task that is told so was ready to run when it was: after a write that
+  it waited for, its turn would be another. (Callbacks of sockets, which uvloop runs between tasks, must not look.)
 - Folders of ext4 may fold case: those say so, and are not listed. All of an XFS may, for ASCII: hence names are
   compared without their case.
 

@@ -299,6 +299,16 @@ async def test_only_pictures_are_refused(site: Site, target: str) -> None:
         assert not await refused(site, target)
 
 
+@pytest.mark.parametrize("target", ["/-/live", "/%2D/live", "/%2d%2Flive", "/-/ready?x", "/-/metrics", "/-/100x100"])
+async def test_pages_are_never_taken_for_presets(site: Site, target: str) -> None:
+    """Where `/` is a separator and presets have their names: a probe that is refused would end the process."""
+    presets = "".join(f"[presets.{name}]\nwidth = 5\n" for name in ("live", "ready", "metrics"))
+    site.running.book.replace(read_presets(f'separators = ["/", "!"]\nadhoc = "any"\n{presets}'))
+    with full(site):
+        assert await refused(site, "/a.jpg/live")
+        assert not await refused(site, target)
+
+
 @pytest.mark.parametrize(
     ("headers", "method"),
     [

@@ -57,6 +57,8 @@ Guard = Callable[[str], bool]
 def read_path(raw: str, presets: PresetSnapshot, guards: Guard, *, signed: bool = False) -> tuple[ImageRequest, ...]:
     """Return the readings of a raw path (without its leading slash) in order of preference."""
     whole = decode_path(raw)
+    if whole.startswith("-/"):
+        check_key(whole)  # raises: with "/" among the separators, the page /-/live would be the preset "live" of "-"
     split = _split(raw, presets.separators, encoded=whole != raw)
     if split is None:
         return (_only_original(check_key(whole), guards, None),)
