@@ -152,9 +152,8 @@ class Renderer:
     async def refusal(self, plan: Plan, soon: float) -> Overloaded | None:
         """What `answer` would raise because there is no place left to render, if a cheap look at the store tells.
 
-        `soon`: seconds that this may take, a third of them for the look.
-
-        Not for plans with overlays. The plan then counts as looked for and as refused.
+        `soon`: seconds, of which the look may take a third. Not for plans with overlays. The plan then counts as looked
+        for and as refused.
         """
         if not self._would_render(plan):
             return None

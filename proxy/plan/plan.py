@@ -51,7 +51,7 @@ class Plan:
     """The versions of `overlays`, once they have been looked up: another logo makes another picture."""
 
     def of(self, key: str) -> Plan:
-        """The same for another original. What does not depend on the key is found out once for all of them."""
+        """The same for another original. What is found out about a plan is shared: none of it may depend on the key."""
         plan = object.__new__(Plan)
         plan.__dict__.update(self.__dict__, key=key, overlays=self.overlays, fingerprint=self.fingerprint)
         return plan

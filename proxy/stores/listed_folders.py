@@ -15,7 +15,7 @@ small: what is not in the list is absent, as long as the folder's state is the o
   compared without their case.
 
 Listing a folder of 14 results takes a thread 23 µs, where a look by a thread takes 66 in all; then a name that is not
-there takes the event loop 13.
+there takes the event loop 13, the first one of a turn.
 """
 
 from __future__ import annotations

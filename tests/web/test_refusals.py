@@ -122,6 +122,21 @@ async def test_with_places_nobody_is_refused(site: Site) -> None:
     assert (await site.whole(THUMB)).status == 200
 
 
+async def test_the_store_is_asked_as_often(tmp_path: Path) -> None:
+    """Where results are stored, too, an early refusal counts what that of the application counts."""
+    async with site_with(tmp_path, render_queue=0) as site:
+        await site.whole("/a.jpg!chosen")  # so that there is a folder
+        await site.running.results.drain(5)
+        with full(site):
+            for number in range(3):
+                counts = [counted(site)]
+                assert (await site.whole(THUMB)).status == 503
+                counts.append(counted(site))
+                assert await refused(site)
+                counts.append(counted(site))
+                assert gained(*counts[1:]) == gained(*counts[:2]), number
+
+
 async def test_a_result_is_answered(site: Site) -> None:
     """What memory has needs no place; another size of it does."""
     await site.whole(THUMB)
@@ -159,8 +174,8 @@ async def test_what_must_be_opened_goes_the_whole_way(tmp_path: Path, monkeypatc
             assert (await site.whole(THUMB)).status == 503
 
 
-async def test_a_place_that_becomes_free_is_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the store was asked, somebody has left, or the result was made: then it is no refusal any more."""
+def slow_look(site: Site, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Have the store tell that it lacks everything, but not soon: when it was asked, and when it may answer."""
     asked, answered = asyncio.Event(), asyncio.Event()
 
     async def lacks(_: str) -> bool:
@@ -170,6 +185,12 @@ async def test_a_place_that_becomes_free_is_taken(site: Site, monkeypatch: pytes
 
     monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
     monkeypatch.setattr(site.running.results, "_lacks", lacks)
+    return asked, answered
+
+
+async def test_a_place_that_becomes_free_is_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store was asked, somebody has left: then it is no refusal any more."""
+    asked, answered = slow_look(site, monkeypatch)
     with full(site):
         waiting = asyncio.create_task(refused(site))
         await asyncio.wait_for(asked.wait(), 5)
@@ -182,15 +203,7 @@ async def test_what_is_decided_meanwhile_is_no_refusal(
     site: Site, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     """While the store was asked, the result was made, or known to fail: that is the answer, with no place free."""
-    asked, answered = asyncio.Event(), asyncio.Event()
-
-    async def lacks(_: str) -> bool:
-        asked.set()
-        await answered.wait()
-        return True
-
-    monkeypatch.setattr(site.running.results, "_glance", lambda _: None)
-    monkeypatch.setattr(site.running.results, "_lacks", lacks)
+    asked, answered = slow_look(site, monkeypatch)
     plan = site.running.planner.plan(site.running.planner.read(THUMB)[0], None)
     with full(site):
         waiting = asyncio.create_task(refused(site))

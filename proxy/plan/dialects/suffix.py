@@ -59,7 +59,7 @@ def read_path(raw: str, presets: PresetSnapshot, guards: Guard, *, signed: bool 
     whole = decode_path(raw)
     if whole.startswith("-/"):
         check_key(whole)  # raises: with "/" among the separators, the page /-/live would be the preset "live" of "-"
-    split = _split(raw, presets.separators, encoded=whole != raw)
+    split = _split(raw, presets.separators, escapes=whole != raw)
     if split is None:
         return (_only_original(check_key(whole), guards, None),)
     asked = _asked(split.tail, presets, signed=signed)
@@ -78,10 +78,10 @@ def read_path(raw: str, presets: PresetSnapshot, guards: Guard, *, signed: bool 
     return (picture, ImageRequest(key, AskOriginal()))
 
 
-def _split(raw: str, separators: tuple[str, ...], *, encoded: bool) -> _Split | None:
+def _split(raw: str, separators: tuple[str, ...], *, escapes: bool) -> _Split | None:
     """Cut a raw path at its right-most separator, escaped or not; None if no key would be left.
 
-    Cutting before decoding is safe: separators are ASCII, and no byte of a longer UTF-8 sequence is. `encoded`: whether
+    Cutting before decoding is safe: separators are ASCII, and no byte of a longer UTF-8 sequence is. `escapes`: whether
     there is anything to decode.
     """
     found = _cut_pattern(separators).fullmatch(raw)
@@ -89,7 +89,7 @@ def _split(raw: str, separators: tuple[str, ...], *, encoded: bool) -> _Split | 
         return None
     pieces = found.groups()
     try:
-        key, separator, tail = map(decode_path, pieces) if encoded else pieces
+        key, separator, tail = map(decode_path, pieces) if escapes else pieces
         return _Split(check_key(key), separator, tail, encoded=pieces[1].startswith("%"))
     except InvalidKey:
         return None
